@@ -1,0 +1,152 @@
+//! What the agent and the service say.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tracing::debug;
+use tracing::trace;
+
+use super::ClientSession;
+use super::HANDSHAKE_GRACE;
+use super::Timer;
+use crate::crypto::CryptoError;
+use crate::handshake::client::ClientHandshake;
+use crate::message::Acknowledge;
+use crate::message::ChannelClosed;
+use crate::message::Message;
+use crate::message::MessageType;
+use crate::message::PayloadType;
+use crate::session::CloseReason;
+use crate::session::Event;
+use crate::session::OutputStream;
+use crate::stream::Arrival;
+
+/// Why a message could not be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("it came before the session was ready for it")]
+    Early,
+    #[error("{0}")]
+    Crypto(#[from] CryptoError),
+}
+
+impl ClientSession {
+    pub(super) fn on_message(&mut self, message: Message, now: Instant) {
+        trace!(
+            kind = %message.message_type, number = message.sequence_number.0,
+            payload = message.payload_type.0, length = message.payload.len(), "received"
+        );
+        match message.message_type {
+            MessageType::OUTPUT_STREAM_DATA => return self.on_stream_message(message, now),
+            MessageType::ACKNOWLEDGE => match Acknowledge::from_json(&message.payload) {
+                Ok(acknowledge) => self.on_acknowledge(&acknowledge, now),
+                Err(error) => return self.reject(&error),
+            },
+            MessageType::CHANNEL_CLOSED => self.on_channel_closed(&message.payload),
+            MessageType::PAUSE_PUBLICATION => self.stream.pause_publication(now),
+            MessageType::START_PUBLICATION => self.stream.resume_publication(),
+            other => debug!(kind = %other, "ignoring a message of unknown type"),
+        }
+        self.rejects.reset();
+    }
+
+    fn on_stream_message(&mut self, message: Message, now: Instant) {
+        let acknowledgement = Acknowledge::of(&message);
+        let Arrival::Next(message) = self.stream.handle_message(message) else {
+            return;
+        };
+        if let Err(error) = self.process(message, now) {
+            // Not acknowledged: the agent sends it again.
+            return self.reject(&error);
+        }
+        self.stream.accept(acknowledgement);
+        self.rejects.reset();
+        while !self.closed
+            && let Some(message) = self.stream.take_next()
+        {
+            if let Err(error) = self.process(message, now) {
+                // It was acknowledged when it came early and will not come again.
+                self.close(CloseReason::ProtocolViolation(format!(
+                    "a message of the agent cannot be used: {error}"
+                )));
+            }
+        }
+    }
+
+    fn process(&mut self, message: Message, now: Instant) -> Result<(), Unusable> {
+        match message.payload_type {
+            PayloadType::HANDSHAKE_REQUEST => self.on_handshake_request(&message.payload, now),
+            PayloadType::ENCRYPTION_CHALLENGE_REQUEST => self.on_challenge(&message.payload, now),
+            PayloadType::HANDSHAKE_COMPLETE => self.on_handshake_complete(&message.payload),
+            PayloadType::OUTPUT | PayloadType::STDERR | PayloadType::EXIT_CODE => {
+                self.on_output(message.payload_type, message.payload)?;
+            }
+            other => debug!(payload = other.0, "ignoring a payload of unknown type"),
+        }
+        Ok(())
+    }
+
+    fn on_output(&mut self, kind: PayloadType, payload: Bytes) -> Result<(), Unusable> {
+        match self.handshake {
+            ClientHandshake::Anything => self.assume_shell(),
+            ClientHandshake::Nothing if self.up.is_some() => {}
+            _ => return Err(Unusable::Early),
+        }
+        let data = match &self.cipher {
+            Some(cipher) => cipher.open(&payload)?.into(),
+            None => payload,
+        };
+        let event = match (kind, parse_exit_code(&data)) {
+            (PayloadType::EXIT_CODE, Some(code)) => Event::ExitCode(code),
+            (PayloadType::STDERR, _) => Event::Output {
+                stream: OutputStream::Stderr,
+                data,
+            },
+            _ => Event::Output {
+                stream: OutputStream::Stdout,
+                data,
+            },
+        };
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    fn on_acknowledge(&mut self, acknowledge: &Acknowledge, now: Instant) {
+        self.stream.handle_acknowledge(acknowledge, now);
+        let agent_is_there = self.size_sent.is_some() && self.stream.is_acknowledged();
+        if matches!(self.handshake, ClientHandshake::Anything)
+            && agent_is_there
+            && self.deadline.is_none()
+        {
+            self.deadline = Some((Timer::HandshakeGrace, now + HANDSHAKE_GRACE));
+        }
+    }
+
+    fn on_channel_closed(&mut self, payload: &[u8]) {
+        let body: ChannelClosed = serde_json::from_slice(payload).unwrap_or_default();
+        let reason = match self.failure.take() {
+            Some(failure) => CloseReason::HandshakeFailed(failure),
+            None => CloseReason::ChannelClosed {
+                output: body.output,
+            },
+        };
+        self.close(reason);
+    }
+
+    pub(super) fn reject(&mut self, error: &dyn std::fmt::Display) {
+        debug!(%error, "dropping a message");
+        if self.rejects.add() {
+            self.close(CloseReason::ProtocolViolation(self.rejects.sentence(error)));
+        }
+    }
+}
+
+/// The number in `EXIT_CODE: n`.
+fn parse_exit_code(data: &[u8]) -> Option<i32> {
+    std::str::from_utf8(data)
+        .ok()?
+        .strip_prefix("EXIT_CODE:")?
+        .trim()
+        .parse()
+        .ok()
+}

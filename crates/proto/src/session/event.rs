@@ -1,0 +1,68 @@
+//! What a client session has to say.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::OutputStream;
+use super::SessionType;
+use crate::handshake::DataKeyRequest;
+use crate::version::Version;
+
+/// Something the owner of a [`ClientSession`](super::ClientSession) should know or do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The session is up: input reaches the far end from here on.
+    Established(Established),
+    /// The session is to be encrypted. Answer with
+    /// [`handle_data_key`](super::ClientSession::handle_data_key).
+    DataKeyNeeded(DataKeyRequest),
+    /// Bytes from the far end, in order and as they were sent.
+    Output {
+        /// Where they belong.
+        stream: OutputStream,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// The exit code of the command.
+    ExitCode(i32),
+    /// A write was refused before; there is room again.
+    Writable,
+    /// The session is over. Nothing follows.
+    Closed(CloseReason),
+}
+
+/// What is known of a session once it is up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Established {
+    /// The type the agent named, or Standard_Stream where there was no handshake: such a session
+    /// may be any of the two that have a terminal.
+    pub session_type: SessionType,
+    /// The agent's version, where there was a handshake.
+    pub agent_version: Option<Version>,
+    /// The agent's message for the user; often empty.
+    pub customer_message: String,
+    /// Whether payloads are encrypted end to end.
+    pub encrypted: bool,
+    /// The document's properties as the agent resolved them; null without a handshake.
+    pub properties: Value,
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The service closed the channel: the far end ended, failed, or was told to end.
+    ChannelClosed {
+        /// The agent's or service's words, often empty. Not to be trusted on a terminal.
+        output: String,
+    },
+    /// The handshake did not succeed; says why.
+    HandshakeFailed(String),
+    /// The peer broke the protocol beyond repair; says how.
+    ProtocolViolation(String),
+    /// [`terminate`](super::ClientSession::terminate) was called and everything written before
+    /// has arrived. Agents of shells know no message that ends a session, so that the service
+    /// has to be told.
+    Terminated,
+}
