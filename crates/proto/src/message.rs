@@ -30,6 +30,8 @@ pub use kind::MessageType;
 pub use kind::PayloadType;
 pub use kind::SequenceNumber;
 
+use std::fmt;
+
 use bytes::BufMut as _;
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -37,6 +39,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::secret::Hidden;
 use crate::time::UnixMillis;
 
 /// Length in bytes of header and payload length together.
@@ -49,8 +52,8 @@ pub const MAX_FRAME: usize = 4 * 1024 * 1024;
 const HEADER_LENGTH: u32 = 116;
 const SCHEMA_VERSION: u32 = 1;
 
-/// One message of the data channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One message of the data channel. Its `Debug` does not show the payload.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// What the message is.
     pub message_type: MessageType,
@@ -91,7 +94,8 @@ impl Message {
     /// Reads a message and checks its digest, as a client does (docs/PROTOCOL.md 3.5).
     ///
     /// The payload is everything behind the header, whatever the payload length says; the digest
-    /// covers it. Publication messages are exempt from the checks of time and digest.
+    /// covers it, unless it is empty. Publication messages are exempt from the checks of time and
+    /// digest.
     ///
     /// # Errors
     /// The first thing found wrong, without a guess at what was meant.
@@ -101,8 +105,7 @@ impl Message {
             return Ok(message);
         }
         message.check_created()?;
-        let untouched = message.payload.is_empty() && digest == [0; 32];
-        if !untouched && digest != Sha256::digest(&message.payload)[..] {
+        if !message.payload.is_empty() && digest != Sha256::digest(&message.payload)[..] {
             return Err(DecodeError::Digest);
         }
         Ok(message)
@@ -153,6 +156,20 @@ impl Message {
 
     pub(crate) fn schema_version() -> u32 {
         SCHEMA_VERSION
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("message_type", &self.message_type)
+            .field("created", &self.created)
+            .field("sequence_number", &self.sequence_number)
+            .field("flags", &self.flags)
+            .field("id", &self.id)
+            .field("payload_type", &self.payload_type)
+            .field("payload", &Hidden(&self.payload))
+            .finish_non_exhaustive()
     }
 }
 

@@ -29,3 +29,12 @@ impl fmt::Debug for Secret {
         f.write_str("[secret]")
     }
 }
+
+/// Shows how long a payload is and not what it says.
+pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
+}

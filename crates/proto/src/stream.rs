@@ -40,7 +40,6 @@ use send::SendBuffer;
 const MAX_ACKNOWLEDGEMENTS: usize = 16_384;
 
 /// Both directions of stream data as one end sees them.
-#[derive(Debug)]
 pub(crate) struct ReliableStream {
     outgoing: MessageType,
     send: SendBuffer,

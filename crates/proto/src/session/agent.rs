@@ -1,9 +1,11 @@
 //! The agent's end of a session, for emulators and simulations.
+
 mod handshake;
 mod receive;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -26,6 +28,7 @@ use crate::message::MessageType;
 use crate::message::OpenDataChannel;
 use crate::message::PayloadType;
 use crate::message::SessionState;
+use crate::secret::Hidden;
 use crate::secret::Secret;
 use crate::stream::ReliableStream;
 use crate::terminal_size::TerminalSize;
@@ -55,7 +58,6 @@ pub struct AgentConfig {
 }
 
 /// The agent's end of a session, without I/O; driven like [`ClientSession`](super::ClientSession).
-#[derive(Debug)]
 pub struct AgentSession {
     config: AgentConfig,
     composer: Composer,
@@ -81,7 +83,7 @@ struct Ending {
 }
 
 /// Something the owner of an [`AgentSession`] should know or do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AgentEvent {
     /// Run the command now, and say [`accept_input`](AgentSession::accept_input) when it runs.
@@ -317,6 +319,41 @@ impl AgentSession {
                 self.send_state(SessionState::TERMINATING, now);
             }
             self.events.push_back(AgentEvent::Drained);
+        }
+    }
+}
+
+impl fmt::Debug for AgentSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentSession")
+            .field("session_id", &self.config.session_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AgentEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { client_version } => f
+                .debug_struct("Started")
+                .field("client_version", client_version)
+                .finish(),
+            Self::DataKeyNeeded {
+                key_id,
+                encryption_context,
+                ..
+            } => f
+                .debug_struct("DataKeyNeeded")
+                .field("key_id", key_id)
+                .field("encryption_context", encryption_context)
+                .finish_non_exhaustive(),
+            Self::Input(data) => f.debug_tuple("Input").field(&Hidden(data)).finish(),
+            Self::Resize(size) => f.debug_tuple("Resize").field(size).finish(),
+            Self::Flag(flag) => f.debug_tuple("Flag").field(flag).finish(),
+            Self::Writable => f.write_str("Writable"),
+            Self::Failed(reason) => f.debug_tuple("Failed").field(reason).finish(),
+            Self::ChannelClosed => f.write_str("ChannelClosed"),
+            Self::Drained => f.write_str("Drained"),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The client's end of a session.
+
 mod handshake;
 mod receive;
 mod send;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -42,6 +44,8 @@ const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait for the service's words after we had to fail a handshake.
 const FAILURE_LIMIT: Duration = Duration::from_secs(3);
+/// The byte upon which an agent interrupts a command without terminal (docs/PROTOCOL.md 7.3).
+const INTERRUPT: &[u8] = b"\x03";
 /// Room a payload needs at the most: 1024 bytes, nonce and tag.
 const PAYLOAD_ROOM: usize = 1024 + 28;
 
@@ -62,7 +66,6 @@ pub struct ClientConfig {
 /// or command take [`poll_transmit`](Self::poll_transmit) until it is empty, then
 /// [`poll_event`](Self::poll_event), then wait until [`poll_timeout`](Self::poll_timeout) for
 /// the next input. What is polled late is late, and never wrong.
-#[derive(Debug)]
 pub struct ClientSession {
     config: ClientConfig,
     composer: Composer,
@@ -83,7 +86,6 @@ pub struct ClientSession {
 }
 
 /// What matters of an established session.
-#[derive(Debug)]
 struct Up {
     session_type: SessionType,
     agent_version: Option<Version>,
@@ -195,20 +197,23 @@ impl ClientSession {
 
     /// Ends the session from this side, as far as the protocol allows.
     ///
-    /// Commands without terminal and port sessions get a flag, upon which the service closes the
-    /// channel. For shells there is none: [`CloseReason::Terminated`] says that what was written
-    /// has arrived and the service may be told.
+    /// A command without terminal is interrupted and a port session gets a flag, upon which the
+    /// service closes the channel. Shells have neither: [`CloseReason::Terminated`] says that
+    /// what was written has arrived and the service may be told.
     pub fn terminate(&mut self, now: Instant) {
         if std::mem::replace(&mut self.terminating, true) {
             return;
         }
-        if let Some(up) = &self.up
-            && !up.session_type.is_interactive_shell()
-            && Gate::AgentTerminateFlag.admits(up.agent_version.as_ref())
-        {
-            let flag = ControlFlag::TERMINATE_SESSION.0.to_be_bytes().to_vec();
-            self.stream
-                .send(PayloadType::FLAG, flag, &mut self.composer, now);
+        if let Some(up) = &self.up {
+            if up.session_type == SessionType::NON_INTERACTIVE_COMMANDS {
+                self.input.write(INTERRUPT);
+            } else if !up.session_type.is_interactive_shell()
+                && Gate::AgentTerminateFlag.admits(up.agent_version.as_ref())
+            {
+                let flag = ControlFlag::TERMINATE_SESSION.0.to_be_bytes().to_vec();
+                self.stream
+                    .send(PayloadType::FLAG, flag, &mut self.composer, now);
+            }
         }
         self.pump(now);
     }
@@ -266,5 +271,13 @@ impl ClientSession {
             self.deadline = None;
             self.events.push_back(Event::Closed(reason));
         }
+    }
+}
+
+impl fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("session_id", &self.config.session_id)
+            .finish_non_exhaustive()
     }
 }

@@ -1,15 +1,19 @@
 //! What a client session has to say.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::OutputStream;
 use super::SessionType;
 use crate::handshake::DataKeyRequest;
+use crate::secret::Hidden;
 use crate::version::Version;
 
-/// Something the owner of a [`ClientSession`](super::ClientSession) should know or do.
-#[derive(Clone, Debug, PartialEq)]
+/// Something the owner of a [`ClientSession`](super::ClientSession) should know or do. Its
+/// `Debug` does not show output.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The session is up: input reaches the far end from here on.
@@ -32,8 +36,28 @@ pub enum Event {
     Closed(CloseReason),
 }
 
-/// What is known of a session once it is up.
-#[derive(Clone, Debug, PartialEq)]
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Established(established) => {
+                f.debug_tuple("Established").field(established).finish()
+            }
+            Self::DataKeyNeeded(request) => f.debug_tuple("DataKeyNeeded").field(request).finish(),
+            Self::Output { stream, data } => f
+                .debug_struct("Output")
+                .field("stream", stream)
+                .field("data", &Hidden(data))
+                .finish(),
+            Self::ExitCode(code) => f.debug_tuple("ExitCode").field(code).finish(),
+            Self::Writable => f.write_str("Writable"),
+            Self::Closed(reason) => f.debug_tuple("Closed").field(reason).finish(),
+        }
+    }
+}
+
+/// What is known of a session once it is up. Its `Debug` does not show the properties, in which
+/// a command may stand.
+#[derive(Clone, PartialEq)]
 pub struct Established {
     /// The type the agent named, or Standard_Stream where there was no handshake: such a session
     /// may be any of the two that have a terminal.
@@ -46,6 +70,16 @@ pub struct Established {
     pub encrypted: bool,
     /// The document's properties as the agent resolved them; null without a handshake.
     pub properties: Value,
+}
+
+impl fmt::Debug for Established {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Established")
+            .field("session_type", &self.session_type)
+            .field("agent_version", &self.agent_version)
+            .field("encrypted", &self.encrypted)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a session is over.
@@ -65,4 +99,26 @@ pub enum CloseReason {
     /// has arrived. Agents of shells know no message that ends a session, so that the service
     /// has to be told.
     Terminated,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_neither_output_nor_properties() {
+        let output = Event::Output {
+            stream: OutputStream::Stdout,
+            data: Bytes::from_static(b"hush"),
+        };
+        let established = Event::Established(Established {
+            session_type: SessionType::NON_INTERACTIVE_COMMANDS,
+            agent_version: None,
+            customer_message: String::new(),
+            encrypted: false,
+            properties: Value::from("hush"),
+        });
+        let shown = format!("{output:?} {established:?}");
+        assert!(shown.contains("[4 bytes]") && !shown.contains("hush"), "{shown}");
+    }
 }

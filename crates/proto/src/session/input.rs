@@ -11,14 +11,13 @@ const PAYLOAD: usize = 1024;
 
 /// Writes in order, each remembered as one, because a line feed means something else when it
 /// was written alone.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct InputQueue {
     writes: VecDeque<Write>,
     bytes: usize,
     refused: bool,
 }
 
-#[derive(Debug)]
 struct Write {
     rest: Bytes,
     /// Whether a chunk was taken from it.

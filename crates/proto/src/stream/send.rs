@@ -20,7 +20,6 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// Invariant: `window[i]` holds the message numbered `oldest + i`, or nothing once that one is
 /// acknowledged; its first entry is never empty.
-#[derive(Debug)]
 pub(super) struct SendBuffer {
     oldest: SequenceNumber,
     window: VecDeque<Option<Unacknowledged>>,
@@ -31,7 +30,6 @@ pub(super) struct SendBuffer {
     bytes: usize,
 }
 
-#[derive(Debug)]
 struct Unacknowledged {
     frame: Bytes,
     /// How often it was sent, over all connections.
