@@ -1,0 +1,161 @@
+//! How a session ended.
+
+use ssm_session_proto::CloseReason;
+
+use crate::text::printable;
+
+/// Longest text of a WebSocket close frame shown, in characters. The frame has room for 123 bytes.
+const MAX_CLOSE_TEXT: usize = 123;
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// The service: the far end finished or failed, someone terminated the session, or a time
+    /// limit of the account was reached.
+    Service,
+    /// This program: it asked for termination, dropped the session, or could not go on.
+    Us,
+    /// The connection broke. The session itself may live on at the service.
+    Network,
+}
+
+/// How and why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Close {
+    /// Who ended it.
+    pub by: EndedBy,
+    /// The exit code of the remote command, where the agent sends one (docs/PROTOCOL.md, 7.3).
+    pub exit_code: Option<i32>,
+    /// The words of the service (docs/PROTOCOL.md, 7.7), raw and often empty, if it closed the
+    /// channel; else a sentence on what happened.
+    pub message: String,
+    /// Whether the service closed the channel, so that nothing of the session is left.
+    pub channel_closed: bool,
+    /// The code of the WebSocket close frame, if that ended the session.
+    pub close_code: Option<u16>,
+    failure: bool,
+}
+
+impl Close {
+    fn new(by: EndedBy, message: impl Into<String>) -> Self {
+        Self {
+            by,
+            exit_code: None,
+            message: message.into(),
+            channel_closed: false,
+            close_code: None,
+            failure: true,
+        }
+    }
+
+    /// Whether something went wrong between us and the service. A session that the service
+    /// closed in good order is no failure, whatever became of the remote command.
+    pub fn is_failure(&self) -> bool {
+        self.failure
+    }
+
+    /// Whether the session may still live at the service, until somebody terminates it there or
+    /// its time runs out.
+    pub fn may_live_on(&self) -> bool {
+        !self.channel_closed
+    }
+
+    /// What the machine found; `asked` if we had asked for the end.
+    pub(crate) fn from_reason(reason: CloseReason, asked: bool) -> Self {
+        let by = if asked { EndedBy::Us } else { EndedBy::Service };
+        match reason {
+            CloseReason::ChannelClosed { output } => Self {
+                channel_closed: true,
+                failure: false,
+                ..Self::new(by, output)
+            },
+            CloseReason::Terminated => Self::asked("the session was left as asked"),
+            CloseReason::HandshakeFailed(problem) => Self::new(
+                EndedBy::Us,
+                format!("the session could not be set up: {problem}"),
+            ),
+            CloseReason::ProtocolViolation(problem) => Self::new(
+                EndedBy::Us,
+                format!("the other end broke the protocol: {problem}"),
+            ),
+            other => Self::new(EndedBy::Us, format!("the session ended: {other:?}")),
+        }
+    }
+
+    /// We asked, and that is all there is to say.
+    pub(crate) fn asked(message: impl Into<String>) -> Self {
+        Self {
+            failure: false,
+            ..Self::new(EndedBy::Us, message)
+        }
+    }
+
+    /// The WebSocket was closed before the channel was.
+    pub(crate) fn from_close_frame(code: u16, text: &str) -> Self {
+        let text = printable(text, MAX_CLOSE_TEXT);
+        let said = if text.is_empty() {
+            String::new()
+        } else {
+            format!(": {text}")
+        };
+        let message = format!("the service closed the connection with code {code}{said}");
+        Self {
+            close_code: Some(code),
+            ..Self::new(EndedBy::Service, message)
+        }
+    }
+
+    pub(crate) fn network(message: impl Into<String>) -> Self {
+        Self::new(EndedBy::Network, message)
+    }
+
+    /// The driver is gone without a word: its runtime was shut down.
+    pub(crate) fn abandoned() -> Self {
+        Self::new(EndedBy::Us, "the task that drives the session was stopped")
+    }
+
+    /// The same end after we had asked for one: it is ours, and no failure.
+    pub(crate) fn into_asked(self) -> Self {
+        Self {
+            by: EndedBy::Us,
+            failure: false,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_channel_is_no_failure_and_keeps_its_words_raw() {
+        let reason = || CloseReason::ChannelClosed {
+            output: "\nbye\n".to_owned(),
+        };
+        let close = Close::from_reason(reason(), false);
+        assert_eq!(
+            (close.by, close.message.as_str()),
+            (EndedBy::Service, "\nbye\n")
+        );
+        assert!(close.channel_closed && !close.is_failure() && !close.may_live_on());
+        assert_eq!(Close::from_reason(reason(), true).by, EndedBy::Us);
+    }
+
+    #[test]
+    fn a_close_frame_is_told_with_code_and_clean_text() {
+        let close = Close::from_close_frame(1003, "Channel x:\r\nno \x1b[2Jtoken.");
+        assert_eq!(
+            close.message,
+            "the service closed the connection with code 1003: Channel x: no [2Jtoken."
+        );
+        assert_eq!((close.by, close.close_code), (EndedBy::Service, Some(1003)));
+        assert!(close.is_failure() && close.may_live_on());
+        assert_eq!(
+            Close::from_close_frame(1000, "").message,
+            "the service closed the connection with code 1000"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! A client of AWS Systems Manager Session Manager: shells and commands on managed nodes.
+//!
+//! What StartSession answered goes into [`connect`], out comes a [`Session`]: events are taken
+//! from it, input is written to it or to any of its [`SessionControl`]s. A task of its own drives
+//! it, acknowledges, sends again and keeps the connection alive, whatever the application is busy
+//! with.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use ssm_session::{Options, PlainPolicy, SessionEvent, SessionStart, StreamUrl};
+//! # use ssm_session_emulator::{Emulator, Plan, StartSession};
+//! # let emulator = Emulator::start(Plan::default()).await?;
+//! # let started = emulator.start_session(StartSession::default())?;
+//!
+//! let start = SessionStart {
+//!     session_id: started.session_id,
+//!     stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback)?,
+//!     token: started.token,
+//! };
+//! let mut session = ssm_session::connect(start, Options::default()).await?;
+//! session.write(b"echo $((6 * 7)); exit\r").await?;
+//! let mut screen = Vec::new();
+//! while let Some(event) = session.next_event().await {
+//!     match event {
+//!         SessionEvent::Output { data, .. } => screen.extend(data),
+//!         SessionEvent::Closed(close) => assert!(!close.is_failure(), "{}", close.message),
+//!         _ => {}
+//!     }
+//! }
+//! assert!(String::from_utf8_lossy(&screen).contains("42"));
+//! # emulator.shutdown().await;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing is printed, no environment variable is read, and no terminal is touched. Encrypted
+//! sessions need a source of data keys, such as the crate `ssm-session-aws`.
+#![warn(missing_docs)]
+
+mod backlog;
+mod close;
+mod connection;
+mod connector;
+mod data_keys;
+
+mod driver;
+mod error;
+mod options;
+mod session;
+mod text;
+mod timeouts;
+mod transport;
+mod trust;
+mod upgrade;
+mod url;
+mod web_socket;
+
+pub use close::Close;
+pub use close::EndedBy;
+pub use connection::Connection;
+pub use connector::Connector;
+pub use data_keys::DataKeyError;
+pub use data_keys::DataKeys;
+pub use error::ConnectError;
+pub use error::NotWebSocket;
+pub use error::Refusal;
+pub use error::Step;
+pub use futures_util::future::BoxFuture;
+pub use options::Options;
+pub use options::SessionStart;
+pub use session::Closed;
+pub use session::Session;
+pub use session::SessionControl;
+pub use session::SessionEvent;
+pub use session::connect;
+pub use session::connect_over;
+pub use ssm_session_proto::DataKey;
+pub use ssm_session_proto::DataKeyRequest;
+pub use ssm_session_proto::Established;
+pub use ssm_session_proto::OutputStream;
+pub use ssm_session_proto::Secret;
+pub use ssm_session_proto::SessionType;
+pub use ssm_session_proto::TerminalSize;
+pub use ssm_session_proto::Version;
+pub use timeouts::Timeouts;
+pub use trust::Trust;
+pub use trust::TrustError;
+pub use url::PlainPolicy;
+pub use url::StreamUrl;
+pub use url::StreamUrlError;

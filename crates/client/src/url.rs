@@ -1,0 +1,321 @@
+//! The address of a session's WebSocket, as StartSession hands it out (docs/PROTOCOL.md, 1.2).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
+
+use ssm_session_proto::Secret;
+
+/// Whether a stream may run without TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainPolicy {
+    /// `ws` is taken for this machine alone: `localhost`, `127.0.0.0/8` and `[::1]`.
+    #[default]
+    Loopback,
+    /// `ws` is taken for any host. Tokens and keystrokes then travel readable by everyone on the
+    /// way.
+    Anywhere,
+}
+
+/// A parsed stream URL. Path and query are kept, and sent, exactly as they were given.
+///
+/// `Debug` and `Display` show scheme, host and port: the rest may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StreamUrl {
+    tls: bool,
+    /// Host and port as written, for the Host header.
+    authority: String,
+    /// Without the brackets of an IPv6 literal.
+    host: String,
+    port: u16,
+    path_and_query: Secret,
+}
+
+/// Why a stream URL was refused. The URL itself is not repeated, for it may hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamUrlError {
+    /// There is nothing before `://`, or it is neither `ws` nor `wss`.
+    #[error("the stream URL must begin with wss://")]
+    Scheme,
+    /// Not a host name or IP address.
+    #[error("the stream URL has no valid host name")]
+    Host,
+    /// Not a number from 1 to 65535.
+    #[error("the port of the stream URL is not a number from 1 to 65535")]
+    Port,
+    /// `user@` or `user:password@` in front of the host.
+    #[error("the stream URL must not contain a user name or password")]
+    UserInfo,
+    /// A `#`, which has no meaning in a WebSocket URL.
+    #[error("the stream URL must not contain a fragment (#)")]
+    Fragment,
+    /// A character that does not belong in a URL, such as a blank, a line break or a letter
+    /// outside ASCII.
+    #[error("the stream URL contains a character that is not allowed, at byte {0}")]
+    Character(usize),
+    /// `ws` to another machine under [`PlainPolicy::Loopback`].
+    #[error("the stream URL leads to {0} without TLS; only wss:// may leave this machine")]
+    Plain(String),
+}
+
+impl StreamUrl {
+    /// Parses `text`, which must be `wss://host[:port][/path][?query]`, or the same with `ws`
+    /// where `plain` allows it.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamUrlError`] says which part is wrong.
+    pub fn parse(text: &str, plain: PlainPolicy) -> Result<Self, StreamUrlError> {
+        if let Some(at) = text.bytes().position(|byte| !byte.is_ascii_graphic()) {
+            return Err(StreamUrlError::Character(at));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(StreamUrlError::Scheme)?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "wss" => true,
+            "ws" => false,
+            _ => return Err(StreamUrlError::Scheme),
+        };
+        if rest.contains('#') {
+            return Err(StreamUrlError::Fragment);
+        }
+        let (authority, path_and_query) =
+            rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(StreamUrlError::UserInfo);
+        }
+        let (host, port) = split_authority(authority)?;
+        let port = match port {
+            None => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            Some(digits) => parse_port(digits)?,
+        };
+        if !tls && plain == PlainPolicy::Loopback && !is_loopback(host) {
+            return Err(StreamUrlError::Plain(host.to_owned()));
+        }
+        let path_and_query = if path_and_query.starts_with('/') {
+            path_and_query.to_owned()
+        } else {
+            format!("/{path_and_query}")
+        };
+        Ok(Self {
+            tls,
+            authority: authority.to_owned(),
+            host: host.to_owned(),
+            port,
+            path_and_query: Secret::new(path_and_query),
+        })
+    }
+
+    /// Host name or IP address; an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// TCP port, 443 for `wss` and 80 for `ws` unless the URL says otherwise.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the stream runs over TLS (`wss`).
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    pub(crate) fn path_and_query(&self) -> &str {
+        self.path_and_query.expose()
+    }
+}
+
+impl fmt::Display for StreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+impl fmt::Debug for StreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamUrl({self})")
+    }
+}
+
+/// The host without brackets and, if there is one, the text after its colon.
+fn split_authority(authority: &str) -> Result<(&str, Option<&str>), StreamUrlError> {
+    if let Some(literal) = authority.strip_prefix('[') {
+        let (host, after) = literal.split_once(']').ok_or(StreamUrlError::Host)?;
+        host.parse::<Ipv6Addr>().map_err(|_| StreamUrlError::Host)?;
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(StreamUrlError::Host),
+        };
+    }
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let valid = !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(is_host_byte)
+        && !host.starts_with('.');
+    if valid {
+        Ok((host, port))
+    } else {
+        Err(StreamUrlError::Host)
+    }
+}
+
+fn parse_port(digits: &str) -> Result<u16, StreamUrlError> {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(StreamUrlError::Port);
+    }
+    match digits.parse() {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(StreamUrlError::Port),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<StreamUrl, StreamUrlError> {
+        StreamUrl::parse(text, PlainPolicy::Loopback)
+    }
+
+    #[test]
+    fn path_and_query_are_kept_as_they_were_given() {
+        let url = parse(
+            "wss://ssmmessages.eu-west-1.amazonaws.com/v1/data-channel/a-0?role=publish_subscribe&cell-number=AAE%2Fx%3d//",
+        )
+        .unwrap();
+        assert_eq!(url.host(), "ssmmessages.eu-west-1.amazonaws.com");
+        assert_eq!(url.authority(), "ssmmessages.eu-west-1.amazonaws.com");
+        assert_eq!(url.port(), 443);
+        assert!(url.is_tls());
+        assert_eq!(
+            url.path_and_query(),
+            "/v1/data-channel/a-0?role=publish_subscribe&cell-number=AAE%2Fx%3d//"
+        );
+    }
+
+    #[test]
+    fn a_missing_path_is_the_root() {
+        assert_eq!(parse("wss://h").unwrap().path_and_query(), "/");
+        assert_eq!(parse("WSS://h?x=/1").unwrap().path_and_query(), "/?x=/1");
+    }
+
+    #[test]
+    fn ports_other_than_the_default_are_taken() {
+        let url = parse("wss://h:8443/").unwrap();
+        assert_eq!((url.port(), url.authority()), (8443, "h:8443"));
+        for text in [
+            "wss://h:/",
+            "wss://h:0/",
+            "wss://h:65536/",
+            "wss://h:+1/",
+            "wss://h:1:2/",
+        ] {
+            assert_eq!(parse(text), Err(StreamUrlError::Port), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_literals_are_taken_in_brackets() {
+        let url = parse("ws://[::1]:9000/x").unwrap();
+        assert_eq!(
+            (url.host(), url.port(), url.authority()),
+            ("::1", 9000, "[::1]:9000")
+        );
+        for text in [
+            "wss://[::1/",
+            "wss://[::1]x/",
+            "wss://[zz]/",
+            "wss://[]/",
+            "wss://[127.0.0.1]/",
+        ] {
+            assert_eq!(parse(text), Err(StreamUrlError::Host), "{text}");
+        }
+        assert_eq!(parse("wss://::1/"), Err(StreamUrlError::Host));
+    }
+
+    #[test]
+    fn plain_streams_stay_on_this_machine() {
+        for text in [
+            "ws://127.0.0.1:1/",
+            "ws://127.8.9.1",
+            "ws://localhost:3",
+            "ws://LocalHost",
+            "ws://[::1]",
+            "ws://[::ffff:127.0.0.1]",
+        ] {
+            assert!(!parse(text).unwrap().is_tls(), "{text}");
+        }
+        for text in [
+            "ws://10.0.0.1/",
+            "ws://example.com",
+            "ws://localhost.example.com",
+            "ws://127.0.0.1.example.com",
+            "ws://[::2]",
+        ] {
+            assert!(
+                matches!(parse(text), Err(StreamUrlError::Plain(_))),
+                "{text}"
+            );
+            assert!(
+                StreamUrl::parse(text, PlainPolicy::Anywhere).is_ok(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_stream_url_is_refused() {
+        for text in ["", "h", "https://h/", "wss:h", "://h"] {
+            assert_eq!(parse(text), Err(StreamUrlError::Scheme), "{text}");
+        }
+        for text in [
+            "wss://",
+            "wss:///x",
+            "wss://?x",
+            "wss://h%41/",
+            "wss://.h/",
+            "wss://a\\b/",
+            "wss://:443/",
+        ] {
+            assert_eq!(parse(text), Err(StreamUrlError::Host), "{text}");
+        }
+        assert_eq!(parse("wss://u:p@h/"), Err(StreamUrlError::UserInfo));
+        assert_eq!(parse("wss://h/a#b"), Err(StreamUrlError::Fragment));
+        assert_eq!(parse("wss://h/a b"), Err(StreamUrlError::Character(9)));
+        assert_eq!(
+            parse("wss://h/a\r\nX: y"),
+            Err(StreamUrlError::Character(9))
+        );
+        assert_eq!(parse("wss://hé/"), Err(StreamUrlError::Character(7)));
+    }
+
+    #[test]
+    fn neither_form_of_text_shows_the_query() {
+        let url = parse("wss://h:1/path?X-Amz-Signature=deadbeef").unwrap();
+        assert_eq!(format!("{url} {url:?}"), "wss://h:1 StreamUrl(wss://h:1)");
+    }
+}

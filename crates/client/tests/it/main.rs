@@ -1,0 +1,11 @@
+//! The client against a gateway of this test's own: a WebSocket server over pipes or loopback,
+//! with the agent's end of the protocol behind it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod connecting;
+mod encryption;
+mod ending;
+mod flow;
+mod node;
+mod support;
