@@ -149,7 +149,11 @@ impl Message {
             flags: Flags(u64::from_be_bytes(field(frame, 56)?)),
             id: Uuid::from_bytes(swap_halves(field(frame, 64)?)),
             payload_type: PayloadType(u32::from_be_bytes(field(frame, 112)?)),
-            payload: frame.slice(payload_at..),
+            // A slice keeps the whole frame alive, which is as it should be behind our own header.
+            payload: match payload_at {
+                OVERHEAD => frame.slice(payload_at..),
+                _ => Bytes::copy_from_slice(frame.get(payload_at..).unwrap_or_default()),
+            },
         };
         Ok((message, field(frame, 80)?))
     }

@@ -145,6 +145,17 @@ impl ReliableStream {
         }
     }
 
+    /// The peer shows that it is there and lacks something: everything unacknowledged is sent
+    /// again at once.
+    pub(crate) fn repeat(&mut self) {
+        self.send.restart();
+    }
+
+    /// Whether there is a connection.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
     /// The service says that the peer is away.
     pub(crate) fn pause_publication(&mut self, now: Instant) {
         self.publication = Publication::PausedSince(now);

@@ -68,6 +68,7 @@ pub struct AgentSession {
     /// The response that waits for KMS; acknowledged when its key is there.
     held: Option<Acknowledge>,
     cipher: Option<SessionCipher>,
+    opening: Option<Frame>,
     aside: VecDeque<Frame>,
     events: VecDeque<AgentEvent>,
     accepting: bool,
@@ -118,7 +119,10 @@ pub enum AgentEvent {
 
 impl AgentSession {
     /// A session that is not connected yet. `seed` must be random and never be used again.
-    pub fn new(config: AgentConfig, clock: WallClock, seed: [u8; 32]) -> Self {
+    pub fn new(mut config: AgentConfig, clock: WallClock, seed: [u8; 32]) -> Self {
+        config.encryption = config
+            .encryption
+            .filter(|_| config.session_type != SessionType::PORT);
         let mut composer = Composer::new(clock, seed);
         Self {
             config,
@@ -129,6 +133,7 @@ impl AgentSession {
             started: None,
             held: None,
             cipher: None,
+            opening: None,
             aside: VecDeque::new(),
             events: VecDeque::new(),
             accepting: false,
@@ -142,8 +147,7 @@ impl AgentSession {
     pub fn handle_connected(&mut self, token: &Secret, now: Instant) {
         let request_id = self.composer.uuid();
         let open = OpenDataChannel::agent(token.clone(), request_id, &self.config.instance_id);
-        self.aside.clear();
-        self.aside.push_back(Frame::Text(open.to_json().into()));
+        self.opening = Some(Frame::Text(open.to_json().into()));
         self.stream.handle_connected();
         if matches!(self.handshake, AgentHandshake::Connection) {
             self.send_state(SessionState::CONNECTED, now);
@@ -153,6 +157,7 @@ impl AgentSession {
 
     /// The WebSocket is gone. All state is kept for the next one.
     pub fn handle_disconnected(&mut self, _now: Instant) {
+        self.opening = None;
         self.stream.handle_disconnected();
     }
 
@@ -246,7 +251,10 @@ impl AgentSession {
     /// The next WebSocket message to send.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Frame> {
-        if let Some(frame) = self.aside.pop_front() {
+        if !self.stream.is_connected() {
+            return None;
+        }
+        if let Some(frame) = self.opening.take().or_else(|| self.aside.pop_front()) {
             return Some(frame);
         }
         self.stream

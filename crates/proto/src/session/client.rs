@@ -206,7 +206,7 @@ impl ClientSession {
         }
         if let Some(up) = &self.up {
             if up.session_type == SessionType::NON_INTERACTIVE_COMMANDS {
-                self.input.write(INTERRUPT);
+                self.input.append(INTERRUPT);
             } else if !up.session_type.is_interactive_shell()
                 && Gate::AgentTerminateFlag.admits(up.agent_version.as_ref())
             {

@@ -119,6 +119,9 @@ mod tests {
             properties: Value::from("hush"),
         });
         let shown = format!("{output:?} {established:?}");
-        assert!(shown.contains("[4 bytes]") && !shown.contains("hush"), "{shown}");
+        assert!(
+            shown.contains("[4 bytes]") && !shown.contains("hush"),
+            "{shown}"
+        );
     }
 }

@@ -49,12 +49,18 @@ impl InputQueue {
         let Some(piece) = data.get(..taken).filter(|piece| !piece.is_empty()) else {
             return 0;
         };
-        self.bytes = self.bytes.saturating_add(taken);
-        self.writes.push_back(Write {
-            rest: Bytes::copy_from_slice(piece),
-            cut: taken < data.len(),
-        });
+        self.push(Bytes::copy_from_slice(piece), self.refused);
         taken
+    }
+
+    /// Takes a few bytes of the protocol's own, whatever the bound.
+    pub(super) fn append(&mut self, data: &'static [u8]) {
+        self.push(Bytes::from_static(data), false);
+    }
+
+    fn push(&mut self, rest: Bytes, cut: bool) {
+        self.bytes = self.bytes.saturating_add(rest.len());
+        self.writes.push_back(Write { rest, cut });
     }
 
     pub(super) fn is_empty(&self) -> bool {

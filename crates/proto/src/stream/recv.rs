@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::message::Message;
+use crate::message::OVERHEAD;
 use crate::message::SequenceNumber;
 
 /// How far ahead of the expected message one may be and still be kept.
@@ -10,7 +11,7 @@ use crate::message::SequenceNumber;
 /// After an outage an agent's lost messages return ten a second while new ones overtake them at
 /// 600 (docs/PROTOCOL.md 4.5): three minutes of that must fit.
 const MAX_MESSAGES: usize = 100_000;
-/// Most payload bytes kept for messages that came early.
+/// Most bytes, headers included, kept for messages that came early.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Messages that came before their turn, and the number whose turn it is.
@@ -53,7 +54,7 @@ impl ReorderBuffer {
         if self.early.contains_key(&message.sequence_number) {
             return Arrival::Duplicate;
         }
-        let bytes = self.bytes.saturating_add(message.payload.len());
+        let bytes = self.bytes.saturating_add(weight(&message));
         if distance >= MAX_MESSAGES || bytes > MAX_BYTES {
             return Arrival::Refused;
         }
@@ -70,9 +71,13 @@ impl ReorderBuffer {
     /// Takes out the kept message whose turn it is.
     pub(super) fn take_next(&mut self) -> Option<Message> {
         let message = self.early.remove(&self.expected)?;
-        self.bytes = self.bytes.saturating_sub(message.payload.len());
+        self.bytes = self.bytes.saturating_sub(weight(&message));
         Some(message)
     }
+}
+
+fn weight(message: &Message) -> usize {
+    message.payload.len().saturating_add(OVERHEAD)
 }
 
 #[cfg(test)]
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn kept_bytes_are_bounded_and_given_back() {
         let mut buffer = ReorderBuffer::new();
-        let half = Bytes::from(vec![0; MAX_BYTES / 2]);
+        let half = Bytes::from(vec![0; MAX_BYTES / 2 - OVERHEAD]);
         assert_eq!(buffer.offer(message(1, half.clone())), Arrival::Kept);
         assert_eq!(buffer.offer(message(2, half)), Arrival::Kept);
         assert_eq!(buffer.offer(message(3, "x")), Arrival::Refused);

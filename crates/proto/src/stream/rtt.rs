@@ -9,6 +9,8 @@ const INITIAL_TIMEOUT: Duration = Duration::from_millis(200);
 const MIN_VARIATION: Duration = Duration::from_millis(10);
 /// Peers stop at one second, which resends everything for ever on a slower path.
 const MAX_TIMEOUT: Duration = Duration::from_secs(8);
+/// The peers' ceiling, before the first sample: a handshake has 15 s in all.
+const MAX_FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Turns round trips into a retransmission timeout.
 ///
@@ -58,8 +60,12 @@ impl RttEstimator {
         let base = self.estimate.map_or(INITIAL_TIMEOUT, |estimate| {
             estimate.smoothed + (estimate.variation * 4).max(MIN_VARIATION)
         });
+        let ceiling = match self.estimate {
+            Some(_) => MAX_TIMEOUT,
+            None => MAX_FIRST_TIMEOUT,
+        };
         base.saturating_mul(2_u32.saturating_pow(self.doublings))
-            .min(MAX_TIMEOUT)
+            .min(ceiling)
     }
 }
 
@@ -106,13 +112,23 @@ mod tests {
     }
 
     #[test]
+    fn before_the_first_sample_the_ceiling_is_the_peers() {
+        let mut rtt = RttEstimator::default();
+        for second in 0..100 {
+            rtt.on_timeout(epoch() + Duration::from_secs(10) * second);
+        }
+        assert_eq!(rtt.timeout(), MAX_FIRST_TIMEOUT);
+    }
+
+    #[test]
     fn a_clean_sample_ends_the_doubling_and_the_timeout_has_a_ceiling() {
         let mut rtt = RttEstimator::default();
+        rtt.sample(100 * MS);
         for second in 0..100 {
             rtt.on_timeout(epoch() + Duration::from_secs(10) * second);
         }
         assert_eq!(rtt.timeout(), MAX_TIMEOUT);
         rtt.sample(100 * MS);
-        assert_eq!(rtt.timeout(), 300 * MS);
+        assert_eq!(rtt.timeout(), 250 * MS);
     }
 }

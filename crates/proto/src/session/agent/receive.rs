@@ -31,9 +31,14 @@ impl AgentSession {
 
     fn on_stream_message(&mut self, message: Message, now: Instant) {
         let acknowledgement = Acknowledge::of(&message);
-        let Arrival::Next(message) = self.stream.handle_message(message) else {
+        let arrival = self.stream.handle_message(message);
+        let Arrival::Next(message) = arrival else {
             return;
         };
+        if self.held.is_some() {
+            // The number is taken by the response that waits for KMS.
+            return;
+        }
         if self.process(&message, Some(&acknowledgement), now) {
             self.stream.accept(acknowledgement);
             self.take_kept(now);
@@ -77,7 +82,9 @@ impl AgentSession {
 
     fn on_input(&mut self, message: &Message) -> Result<bool, CryptoError> {
         if !matches!(self.handshake, AgentHandshake::Nothing) {
-            // Acknowledged and thrown away, as the real agent does (docs/PROTOCOL.md 5).
+            // Acknowledged and thrown away, as the real agent does (docs/PROTOCOL.md 5). A client
+            // that sends input lacks our request, and must not go on without it for long.
+            self.stream.repeat();
             return Ok(true);
         }
         if !self.accepting {

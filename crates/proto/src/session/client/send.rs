@@ -14,6 +14,9 @@ use crate::session::Event;
 impl ClientSession {
     /// Moves size and input into the stream as far as both are ready.
     pub(super) fn pump(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
         self.pump_size(now);
         if let Some(up) = &self.up {
             let shell = up.session_type.is_interactive_shell();

@@ -1,0 +1,15 @@
+//! What neither end may be brought down by: damaged messages and floods. A program of its own,
+//! because it counts the memory in use.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod corruption;
+mod floods;
+mod memory;
+mod storm;
+mod subject;
+#[path = "../support/shared.rs"]
+mod support;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;

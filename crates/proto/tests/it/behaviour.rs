@@ -1,0 +1,11 @@
+//! One behaviour at a time, on a clock that stands still unless a test moves it.
+
+mod bad_messages;
+mod ending;
+mod fixture;
+mod handshake_agent;
+mod handshake_client;
+mod input;
+mod publication;
+mod reconnect;
+mod shown;

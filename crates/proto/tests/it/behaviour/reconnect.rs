@@ -1,0 +1,117 @@
+//! A connection goes, and another comes.
+
+use std::time::Duration;
+
+use ssm_session_proto::AgentEvent;
+use ssm_session_proto::Frame;
+use ssm_session_proto::OpenDataChannel;
+use ssm_session_proto::OutputStream;
+use ssm_session_proto::PayloadType;
+use ssm_session_proto::Secret;
+
+use super::fixture::Agent;
+use super::fixture::Client;
+use crate::support::clock::epoch;
+use crate::support::ends;
+
+fn opening(frame: Option<Frame>) -> OpenDataChannel {
+    let Some(Frame::Text(text)) = frame else {
+        panic!("{frame:?} is no opening");
+    };
+    OpenDataChannel::from_json(&text).unwrap()
+}
+
+#[test]
+fn each_connection_is_opened_with_its_token_by_the_same_client() {
+    let mut session = ends::client(ends::SESSION, [7; 32]);
+    session.handle_connected(&Secret::new("first"), epoch());
+    let first = opening(session.poll_transmit(epoch()));
+    session.handle_disconnected(epoch());
+    assert_eq!(session.poll_transmit(epoch()), None);
+    session.handle_connected(&Secret::new("second"), epoch());
+    let second = opening(session.poll_transmit(epoch()));
+    assert_eq!(first.token_value.expose(), "first");
+    assert_eq!(second.token_value.expose(), "second");
+    assert_eq!(first.client_id, second.client_id);
+    assert_ne!(first.request_id, second.request_id);
+    assert_eq!(second.message_schema_version, "1.0");
+    assert_eq!(second.client_version.as_deref(), Some("1.2.764.0"));
+}
+
+#[test]
+fn an_opening_that_did_not_go_out_is_not_sent_on_the_next_connection() {
+    let mut session = ends::client(ends::SESSION, [7; 32]);
+    session.handle_connected(&Secret::new("first"), epoch());
+    session.handle_disconnected(epoch());
+    assert_eq!(session.poll_transmit(epoch()), None);
+    session.handle_connected(&Secret::new("second"), epoch());
+    let second = opening(session.poll_transmit(epoch()));
+    assert_eq!(second.token_value.expose(), "second");
+    assert_eq!(session.poll_transmit(epoch()), None);
+}
+
+#[test]
+fn input_is_taken_while_there_is_no_connection_and_sent_on_the_next() {
+    let mut client = Client::in_shell();
+    client.write(b"one");
+    let before = client.sent();
+    client.session.handle_disconnected(client.now);
+    assert_eq!(client.write(b"two"), 3);
+    client.pass(Duration::from_secs(60));
+    assert_eq!(client.sent(), []);
+    let token = Secret::new("next");
+    client.session.handle_connected(&token, client.now);
+    let after = client.sent();
+    assert_eq!(after[0], before[0], "the same message again");
+    assert_eq!(&after[1].payload[..], b"two");
+    assert_eq!(after.len(), 2);
+}
+
+#[test]
+fn an_agent_begins_once_however_often_it_connects() {
+    let mut agent = Agent::running();
+    agent.session.write(OutputStream::Stdout, b"$ ", agent.now);
+    let before = agent.sent();
+    agent.session.handle_disconnected(agent.now);
+    let token = Secret::new("next");
+    agent.session.handle_connected(&token, agent.now);
+    let text = opening(agent.session.poll_transmit(agent.now));
+    assert_eq!(text.client_instance_id.as_deref(), Some(ends::TARGET));
+    assert_eq!(text.token_value.expose(), "next");
+    assert_eq!(agent.sent(), before, "what was not acknowledged");
+    assert_eq!(agent.states(), [""; 0]);
+    assert_eq!(agent.events(), []);
+}
+
+#[test]
+fn what_is_not_acknowledged_in_time_is_sent_again_unchanged() {
+    let mut client = Client::in_shell();
+    client.write(b"ls\r");
+    let first = client.sent();
+    let due = client.session.poll_timeout().unwrap();
+    client.pass(due - client.now);
+    assert_eq!(client.sent(), first);
+    client.acknowledge(0);
+    assert_eq!(client.session.poll_timeout(), None);
+}
+
+#[test]
+fn an_agent_that_is_not_connected_yet_takes_no_notice_of_time() {
+    let mut session = ends::agent(ends::agent_config(), [8; 32]);
+    assert_eq!(session.poll_timeout(), None);
+    session.handle_timeout(epoch() + Duration::from_secs(3600));
+    assert_eq!(session.poll_event(), None);
+    assert_eq!(session.poll_transmit(epoch()), None);
+}
+
+#[test]
+fn input_that_came_twice_over_two_connections_is_delivered_once() {
+    let mut agent = Agent::running();
+    agent.message(PayloadType::OUTPUT, "ls\r");
+    agent.session.handle_disconnected(agent.now);
+    let token = Secret::new("next");
+    agent.session.handle_connected(&token, agent.now);
+    agent.numbered(0, PayloadType::OUTPUT, "ls\r");
+    assert_eq!(agent.events(), [AgentEvent::Input("ls\r".into())]);
+    assert_eq!(agent.acknowledged(), [0], "the acknowledgement was lost");
+}

@@ -1,0 +1,10 @@
+//! Tests of both ends from outside: against recorded sessions, against each other over a bad
+//! link, and one behaviour at a time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod behaviour;
+mod golden;
+mod sim;
+#[path = "../support/shared.rs"]
+mod support;

@@ -1,0 +1,153 @@
+//! What happens in a run; all of it follows from the seed.
+
+use std::time::Duration;
+
+use ssm_session_proto::AgentConfig;
+use ssm_session_proto::AgentEncryption;
+use ssm_session_proto::ChallengeMode;
+use ssm_session_proto::SessionType;
+
+use super::faults::Faults;
+use super::faults::Outage;
+use super::faults::up_to;
+use crate::support::ends;
+use crate::support::random::Random;
+
+/// The kind of session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Shell,
+    EncryptedShell(ChallengeMode),
+    /// Without terminal, its streams separate.
+    Command,
+    /// On a terminal; says nothing until it has read all its input.
+    SilentCommand,
+    Port,
+}
+
+impl Kind {
+    pub(super) const ENCRYPTED_ABSENT: Self = Self::EncryptedShell(ChallengeMode::Absent);
+    pub(super) const ENCRYPTED_OFFERED: Self = Self::EncryptedShell(ChallengeMode::Offered);
+    pub(super) const ENCRYPTED_REQUIRED: Self = Self::EncryptedShell(ChallengeMode::Required);
+    pub(super) const ALL: [Self; 7] = [
+        Self::Shell,
+        Self::ENCRYPTED_ABSENT,
+        Self::ENCRYPTED_OFFERED,
+        Self::ENCRYPTED_REQUIRED,
+        Self::Command,
+        Self::SilentCommand,
+        Self::Port,
+    ];
+
+    pub(super) fn has_terminal(self) -> bool {
+        !matches!(self, Self::Command | Self::Port)
+    }
+}
+
+/// How a run ends once everything has arrived, or before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    AgentFinishes,
+    /// The agent ends the moment it has written all, as commands do. Its two seconds must be
+    /// enough, so that nothing is lost on the way and no connection goes away.
+    AgentFinishesAtOnce,
+    ClientTerminates,
+}
+
+#[derive(Debug)]
+pub(super) struct Scenario {
+    pub(super) seed: u64,
+    pub(super) kind: Kind,
+    pub(super) to_client: Faults,
+    pub(super) to_agent: Faults,
+    pub(super) outages: Vec<Outage>,
+    /// When each end connects first.
+    pub(super) client_joins: Duration,
+    pub(super) agent_joins: Duration,
+    /// Whether the service pauses an end whose peer is away.
+    pub(super) publication: bool,
+    /// How long the agent takes to start its program, and KMS to answer.
+    pub(super) start_up: Duration,
+    pub(super) kms: Duration,
+    pub(super) input: usize,
+    pub(super) stdout: usize,
+    pub(super) stderr: usize,
+    /// How often the terminal changes its size.
+    pub(super) resizes: usize,
+    /// Between two writes of either end.
+    pub(super) pace: Duration,
+    pub(super) ending: Ending,
+}
+
+impl Scenario {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let kinds = u64::try_from(Kind::ALL.len()).unwrap();
+        let kind = Kind::ALL[usize::try_from(seed % kinds).unwrap()];
+        let ending = match random.below(3) {
+            0 => Ending::AgentFinishes,
+            1 => Ending::AgentFinishesAtOnce,
+            _ => Ending::ClientTerminates,
+        };
+        let gentle = ending == Ending::AgentFinishesAtOnce;
+        let faults = if gentle {
+            Faults::gentle
+        } else {
+            Faults::random
+        };
+        let outages = if gentle { 0 } else { random.below(4) };
+        Self {
+            seed,
+            kind,
+            to_client: faults(&mut random),
+            to_agent: faults(&mut random),
+            outages: (0..outages).map(|_| Outage::random(&mut random)).collect(),
+            client_joins: up_to(&mut random, if gentle { 0 } else { 1500 }),
+            agent_joins: up_to(&mut random, 1500),
+            publication: random.chance(500),
+            start_up: up_to(&mut random, 1200),
+            kms: up_to(&mut random, 400),
+            input: size(&mut random),
+            stdout: size(&mut random),
+            stderr: if kind == Kind::Command {
+                size(&mut random)
+            } else {
+                0
+            },
+            resizes: if kind.has_terminal() {
+                1 + random.below(4)
+            } else {
+                random.below(2)
+            },
+            pace: up_to(&mut random, 3),
+            ending,
+        }
+    }
+
+    pub(super) fn agent_config(&self) -> AgentConfig {
+        let (session_type, encryption) = match self.kind {
+            Kind::Shell => (SessionType::STANDARD_STREAM, None),
+            Kind::EncryptedShell(challenge) => {
+                let key_id = "alias/session".to_owned();
+                let encryption = AgentEncryption { key_id, challenge };
+                (SessionType::STANDARD_STREAM, Some(encryption))
+            }
+            Kind::Command => (SessionType::NON_INTERACTIVE_COMMANDS, None),
+            Kind::SilentCommand => (SessionType::INTERACTIVE_COMMANDS, None),
+            Kind::Port => (SessionType::PORT, None),
+        };
+        AgentConfig {
+            session_type,
+            encryption,
+            separate_output: self.kind == Kind::Command,
+            ..ends::agent_config()
+        }
+    }
+}
+
+/// From one byte to 300,000, small ones as likely as large ones.
+fn size(random: &mut Random) -> usize {
+    let digits = random.below(6);
+    let end = 10_usize.pow(u32::try_from(digits).unwrap()) * 3;
+    1 + random.below(end)
+}

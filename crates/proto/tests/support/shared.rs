@@ -1,0 +1,8 @@
+//! What the test programs of this crate share.
+
+pub(crate) mod clock;
+pub(crate) mod ends;
+pub(crate) mod random;
+pub(crate) mod recording;
+pub(crate) mod seal;
+pub(crate) mod wire;
