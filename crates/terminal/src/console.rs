@@ -1,0 +1,291 @@
+//! A session joined with the local terminal.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::io::IsTerminal as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ssm_session::Close;
+use ssm_session::Session;
+use ssm_session_proto::OutputStream;
+use ssm_session_proto::SessionType;
+use tokio::time::Instant;
+
+use crate::output::Output;
+use crate::raw_mode::is_raw;
+use crate::signals::Notice;
+use crate::signals::Signal;
+use crate::signals::Signals;
+use crate::text::with_returns;
+
+mod conversation;
+mod typing;
+
+/// Where a session's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// All of it to standard output, the far end's standard error, exit code and messages included, as AWS's own
+    /// plugin does (`docs/PROTOCOL.md` 7.1).
+    Merged,
+    /// Standard output carries the far end's standard output and nothing else; its standard error and messages go to
+    /// standard error.
+    Separate,
+}
+
+/// How a session on the console ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It ended by itself, or by the network.
+    Closed(Close),
+    /// A signal told this process to end it.
+    Signalled(Signal),
+    /// Whoever read standard output reads no more.
+    OutputClosed,
+    /// Standard output could not be written to.
+    OutputFailed(Arc<io::Error>),
+    /// Standard input could not be read from.
+    InputFailed(io::Error),
+    /// The far end runs a kind of session that has no place on a terminal.
+    Unsupported(SessionType),
+}
+
+/// This process's terminal, standard streams and signals, for the one session of a program.
+///
+/// From [`Console::open`] on the signals that would end the process end the waits of this type instead, each in order.
+#[derive(Debug)]
+pub struct Console {
+    streams: Streams,
+    output: Output,
+    signals: Signals,
+    leaving: Option<Leaving>,
+}
+
+/// A signal has asked for the end: from then on a reader that blocks may hold nothing up beyond `deadline`.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    signal: Signal,
+    deadline: Instant,
+}
+
+impl Console {
+    /// Takes over the signals, also those this process was started with ignoring, and starts the thread that writes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when handlers, descriptors or threads cannot be had.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has I/O and time enabled.
+    pub fn open(streams: Streams) -> io::Result<Self> {
+        Ok(Self {
+            streams,
+            output: Output::standard()?,
+            signals: Signals::install()?,
+            leaving: None,
+        })
+    }
+
+    /// Prints text for the user on standard output, exactly as it is.
+    pub async fn print(&mut self, text: &str) {
+        self.say(OutputStream::Stdout, text).await;
+    }
+
+    /// Prints text for the user on standard error, exactly as it is.
+    pub async fn print_error(&mut self, text: &str) {
+        self.say(OutputStream::Stderr, text).await;
+    }
+
+    /// Waits for something that has a time limit of its own, tells the user at a terminal what is being waited for
+    /// when it takes long, and gives up at a signal.
+    ///
+    /// # Errors
+    ///
+    /// The signal.
+    pub async fn wait_for<T>(
+        &mut self,
+        what: impl fmt::Display,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Signal> {
+        let mut work = pin!(work);
+        let mut patience = Patience::new(io::stderr().is_terminal());
+        loop {
+            if let Some(leaving) = self.leaving {
+                return Err(leaving.signal);
+            }
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                notice = self.signals.next() => self.note(notice),
+                () = patience.lost() => self.say_waiting(&what).await,
+            }
+        }
+    }
+
+    /// Runs a session to its end, with the terminal in raw mode while a shell or an interactive command has it.
+    ///
+    /// `waiting_for` completes the sentence "Waiting for …" until the far end answers.
+    /// When this returns the terminal is as it was, and all output has been written unless the outcome says that it
+    /// could not be, or is a signal.
+    pub async fn run(&mut self, session: Session, waiting_for: impl fmt::Display) -> Outcome {
+        if let Some(leaving) = self.leaving {
+            return Outcome::Signalled(leaving.signal);
+        }
+        conversation::Conversation::new(self, session)
+            .run(&waiting_for)
+            .await
+    }
+
+    /// Waits until the session's output has left this process; a signal ends the wait.
+    pub async fn close(mut self) {
+        self.flush().await;
+    }
+
+    async fn flush(&mut self) {
+        let flushed = self.output.flushed();
+        let mut flushed = pin!(flushed);
+        loop {
+            tokio::select! {
+                () = &mut flushed => return,
+                notice = self.signals.next() => {
+                    if let Some(signal) = ending(notice) {
+                        self.leaving = Some(Leaving::at_once(signal));
+                        return;
+                    }
+                }
+                () = until(self.leaving.map(|leaving| leaving.deadline)) => return,
+            }
+        }
+    }
+
+    /// Prints and waits until it is out, so that a change of the terminal's mode comes behind it.
+    async fn say(&mut self, stream: OutputStream, text: &str) {
+        let place = loop {
+            tokio::select! {
+                place = self.output.place() => break place,
+                notice = self.signals.next() => {
+                    if let Some(signal) = ending(notice) {
+                        self.leaving = Some(Leaving::at_once(signal));
+                    }
+                }
+                () = until(self.leaving.map(|leaving| leaving.deadline)) => return,
+            }
+        };
+        place.write(stream, printable(stream, text));
+        self.flush().await;
+    }
+
+    async fn say_waiting(&mut self, what: &(impl fmt::Display + ?Sized)) {
+        let line = format!("Waiting for {what}; press Ctrl-C to give up.\n");
+        self.say(OutputStream::Stderr, &line).await;
+    }
+
+    fn note(&mut self, notice: Notice) {
+        if let Some(signal) = ending(notice) {
+            self.leaving = Some(Leaving::in_order(signal));
+        }
+    }
+}
+
+impl Leaving {
+    fn in_order(signal: Signal) -> Self {
+        Self {
+            signal,
+            deadline: Instant::now() + LEAVING_LIMIT,
+        }
+    }
+
+    fn at_once(signal: Signal) -> Self {
+        Self {
+            signal,
+            deadline: Instant::now(),
+        }
+    }
+}
+
+/// The time after which a user at a terminal is told what is being waited for, once.
+struct Patience {
+    ends: Option<Instant>,
+}
+
+impl Patience {
+    fn new(at_terminal: bool) -> Self {
+        Self {
+            ends: at_terminal.then(|| Instant::now() + PATIENCE),
+        }
+    }
+
+    /// Waits until patience is lost; never returns a second time.
+    async fn lost(&mut self) {
+        until(self.ends).await;
+        self.ends = None;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a notice means while there is no far end to pass it to.
+fn ending(notice: Notice) -> Option<Signal> {
+    match notice {
+        Notice::End(signal) => Some(signal),
+        Notice::Quit => Some(Signal::Quit),
+        Notice::Stop | Notice::Resized | Notice::Continued => None,
+    }
+}
+
+/// The text as bytes for a stream, with the line ends of a raw terminal if that is what the stream is.
+fn printable(stream: OutputStream, text: &str) -> Bytes {
+    let terminal = || match stream {
+        OutputStream::Stdout => io::stdout().is_terminal(),
+        OutputStream::Stderr => io::stderr().is_terminal(),
+    };
+    if is_raw() && terminal() {
+        with_returns(text).into()
+    } else {
+        text.to_owned().into()
+    }
+}
+
+/// For output that is blocked when the end was asked for. Longer than the session's own limit for its end
+/// ([`ssm_session::Timeouts::terminate`]), which is the one to be met.
+const LEAVING_LIMIT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_at_a_terminal_is_told_once_after_ten_seconds() {
+        let start = Instant::now();
+        let mut patience = Patience::new(true);
+        patience.lost().await;
+        assert_eq!(start.elapsed(), PATIENCE);
+        let again = tokio::time::timeout(PATIENCE * 100, patience.lost()).await;
+        assert!(again.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_standard_error_is_no_terminal_nothing_is_said() {
+        let said = tokio::time::timeout(PATIENCE * 100, Patience::new(false).lost()).await;
+        assert!(said.is_err());
+    }
+
+    #[test]
+    fn only_signals_that_ask_for_the_end_end_a_wait() {
+        assert_eq!(ending(Notice::End(Signal::Hangup)), Some(Signal::Hangup));
+        assert_eq!(ending(Notice::Quit), Some(Signal::Quit));
+        for notice in [Notice::Stop, Notice::Resized, Notice::Continued] {
+            assert_eq!(ending(notice), None);
+        }
+    }
+}

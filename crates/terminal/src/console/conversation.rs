@@ -1,0 +1,322 @@
+//! The loop of a session on the console.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ssm_session::Close;
+use ssm_session::Session;
+use ssm_session::SessionEvent;
+use ssm_session_proto::Established;
+use ssm_session_proto::OutputStream;
+use ssm_session_proto::SessionType;
+use tokio::time::Instant;
+
+use super::Console;
+use super::LEAVING_LIMIT;
+use super::Outcome;
+use super::Patience;
+use super::Streams;
+use super::printable;
+use super::typing::Typing;
+use super::until;
+use crate::end_of_input::EndOfInput;
+use crate::input::Input;
+use crate::raw_mode::Keys;
+use crate::raw_mode::RawMode;
+use crate::signals::Notice;
+use crate::signals::Signal;
+use crate::size::window_size;
+use crate::text::sanitised;
+
+/// One session, from the moment its connection stands.
+pub(super) struct Conversation<'a> {
+    console: &'a mut Console,
+    session: Session,
+    phase: Phase,
+    raw: Option<RawMode>,
+    input: Option<Input>,
+    end_of_input: Option<EndOfInput>,
+    typing: Typing,
+    /// Output that has no place in the writer's queue yet; while there is any, no event is taken.
+    unwritten: VecDeque<(OutputStream, Bytes)>,
+    /// Why the session is being ended from here, and until when the service may take to end it.
+    ending: Option<(Outcome, Instant)>,
+    output_broken: bool,
+}
+
+/// What is at the far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not known yet.
+    Waiting,
+    /// A terminal.
+    Terminal,
+    /// A command without standard input.
+    Command,
+}
+
+enum Step {
+    Notice(Notice),
+    Event(SessionEvent),
+    Place,
+    Chunk(Option<Bytes>),
+    Sent,
+    Broken(Arc<io::Error>),
+    Silence,
+    Impatient,
+    TimeUp,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(console: &'a mut Console, session: Session) -> Self {
+        let typing = Typing::new(session.control());
+        Self {
+            console,
+            session,
+            phase: Phase::Waiting,
+            raw: enter(Keys::Interruptible),
+            input: None,
+            end_of_input: None,
+            typing,
+            unwritten: VecDeque::new(),
+            ending: None,
+            output_broken: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, waiting_for: &(impl fmt::Display + ?Sized)) -> Outcome {
+        let mut patience = Patience::new(io::stderr().is_terminal());
+        // Not only once the session is up: a shell that says nothing by itself shows by taking its size that it exists.
+        self.session.resize(window_size());
+        loop {
+            match self.step(&mut patience).await {
+                Step::Notice(notice) => {
+                    if let Some(signal) = self.handle_notice(notice) {
+                        return Outcome::Signalled(signal);
+                    }
+                }
+                Step::Event(SessionEvent::Closed(close)) => return self.close(close).await,
+                Step::Event(event) => self.handle_event(event),
+                Step::Chunk(chunk) => self.handle_input(chunk),
+                Step::Broken(error) => self.handle_broken_output(error),
+                Step::Silence => self.handle_silence(),
+                Step::Impatient => self.console.say_waiting(waiting_for).await,
+                Step::TimeUp => {
+                    if let Some((outcome, _)) = self.ending.take() {
+                        return outcome;
+                    }
+                }
+                Step::Place | Step::Sent => {}
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen.
+    async fn step(&mut self, patience: &mut Patience) -> Step {
+        let waiting = self.phase == Phase::Waiting;
+        let silence = self.end_of_input.as_ref().and_then(EndOfInput::due);
+        let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
+        let reading = self.typing.is_idle();
+        tokio::select! {
+            notice = self.console.signals.next() => Step::Notice(notice),
+            error = self.console.output.broken(), if !self.output_broken => Step::Broken(error),
+            place = self.console.output.place(), if !self.unwritten.is_empty() => {
+                if let Some((stream, data)) = self.unwritten.pop_front() {
+                    place.write(stream, data);
+                }
+                Step::Place
+            }
+            Some(event) = self.session.next_event(), if self.unwritten.is_empty() => Step::Event(event),
+            () = self.typing.sent() => Step::Sent,
+            chunk = next(&mut self.input), if reading => Step::Chunk(chunk),
+            () = until(silence) => Step::Silence,
+            () = patience.lost(), if waiting => Step::Impatient,
+            () = until(time_up) => Step::TimeUp,
+        }
+    }
+
+    /// Handles a signal; answers with it when the program is to end now.
+    fn handle_notice(&mut self, notice: Notice) -> Option<Signal> {
+        match (notice, self.phase) {
+            // Before the far end has answered there is nothing to end in order, and who asks twice means it.
+            (Notice::End(signal), _) if self.phase == Phase::Waiting || self.ending.is_some() => {
+                return Some(signal);
+            }
+            (Notice::Quit, Phase::Waiting) => return Some(Signal::Quit),
+            (Notice::End(signal), _) => {
+                self.console.note(notice);
+                self.end(Outcome::Signalled(signal));
+            }
+            (Notice::Quit, _) => self.typing.send(Bytes::from_static(&[QUIT])),
+            (Notice::Stop, Phase::Terminal) => self.typing.send(Bytes::from_static(&[SUSPEND])),
+            (Notice::Stop, _) => {}
+            (Notice::Resized, _) => self.session.resize(window_size()),
+            (Notice::Continued, _) => {
+                if let Some(Err(error)) = self.raw.as_ref().map(RawMode::reapply) {
+                    tracing::warn!(%error, "the terminal's mode could not be set again");
+                }
+                self.session.resize(window_size());
+            }
+        }
+        None
+    }
+
+    fn handle_event(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::Established(established) => self.establish(&established),
+            SessionEvent::Output { stream, data } => {
+                if let Some(end) = &mut self.end_of_input {
+                    end.handle_output(Instant::now());
+                }
+                let stream = match self.console.streams {
+                    Streams::Merged => OutputStream::Stdout,
+                    Streams::Separate => stream,
+                };
+                self.unwritten.push_back((stream, data));
+            }
+            SessionEvent::ExitCode(code) => {
+                tracing::debug!(code, "exit code of the remote command");
+                if self.console.streams == Streams::Merged {
+                    self.say(&format!("EXIT_CODE: {code}"));
+                }
+            }
+            // Events this program does not know carry nothing for the terminal.
+            _ => {}
+        }
+    }
+
+    fn establish(&mut self, established: &Established) {
+        tracing::info!(
+            session_type = established.session_type.as_str(),
+            agent_version = established
+                .agent_version
+                .as_ref()
+                .map(tracing::field::display),
+            encrypted = established.encrypted,
+            "session established"
+        );
+        if established.session_type.is_interactive_shell() {
+            self.open_terminal();
+        } else if established.session_type == SessionType::NON_INTERACTIVE_COMMANDS {
+            // The agent throws input of such a session away, except the bytes of Ctrl-C and Ctrl-\ anywhere in it
+            // (`docs/PROTOCOL.md` 7.3): standard input is left alone, and the terminal with it.
+            self.phase = Phase::Command;
+            self.raw = None;
+        } else {
+            self.phase = Phase::Command;
+            self.end(Outcome::Unsupported(established.session_type.clone()));
+            return;
+        }
+        if !established.customer_message.is_empty() {
+            self.say(&format!("{}\n", sanitised(&established.customer_message)));
+        }
+        self.session.resize(window_size());
+    }
+
+    fn open_terminal(&mut self) {
+        self.phase = Phase::Terminal;
+        if let Some(Err(error)) = self.raw.as_ref().map(|raw| raw.switch(Keys::Raw)) {
+            tracing::warn!(%error, "raw mode could not be set");
+        }
+        if let Err(error) = self.console.signals.take_stop() {
+            tracing::warn!(%error, "SIGTSTP cannot be passed on");
+        }
+        match Input::stdin() {
+            Ok(input) => self.input = Some(input),
+            Err(error) => self.end(Outcome::InputFailed(error)),
+        }
+    }
+
+    fn handle_input(&mut self, chunk: Option<Bytes>) {
+        if let Some(data) = chunk {
+            self.typing.send(data);
+            return;
+        }
+        self.input = None;
+        tracing::debug!("end of standard input");
+        // A terminal in raw mode has no end of file: this one has gone, and SIGHUP tells of that.
+        if !io::stdin().is_terminal() {
+            self.typing
+                .send(Bytes::from_static(EndOfInput::first(self.typing.last())));
+            self.end_of_input = Some(EndOfInput::new(Instant::now()));
+        }
+    }
+
+    fn handle_silence(&mut self) {
+        if let Some(end) = &mut self.end_of_input {
+            end.handle_sent(Instant::now());
+            if self.typing.is_idle() {
+                self.typing.send(Bytes::from_static(EndOfInput::again()));
+            }
+        }
+    }
+
+    fn handle_broken_output(&mut self, error: Arc<io::Error>) {
+        tracing::debug!(%error, "standard output cannot be written to any more");
+        self.output_broken = true;
+        self.unwritten.clear();
+        self.end(if error.kind() == io::ErrorKind::BrokenPipe {
+            Outcome::OutputClosed
+        } else {
+            Outcome::OutputFailed(error)
+        });
+    }
+
+    /// Has the service end the session; the first reason counts.
+    fn end(&mut self, outcome: Outcome) {
+        if self.ending.is_none() {
+            self.session.terminate();
+            self.ending = Some((outcome, Instant::now() + LEAVING_LIMIT));
+        }
+    }
+
+    /// The session has ended: the rest of its output leaves, then the terminal is restored.
+    async fn close(self, close: Close) -> Outcome {
+        self.console.flush().await;
+        drop(self.raw);
+        if let Some((outcome, _)) = self.ending {
+            return outcome;
+        }
+        if let Some(leaving) = self.console.leaving {
+            return Outcome::Signalled(leaving.signal);
+        }
+        match self.console.output.failure() {
+            // A reader that left before the end has what it wanted; the session still ended by itself.
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Outcome::OutputFailed(error)
+            }
+            _ => Outcome::Closed(close),
+        }
+    }
+
+    /// Prints text among the session's output, where its messages go.
+    fn say(&mut self, text: &str) {
+        let stream = match self.console.streams {
+            Streams::Merged => OutputStream::Stdout,
+            Streams::Separate => OutputStream::Stderr,
+        };
+        self.unwritten.push_back((stream, printable(stream, text)));
+    }
+}
+
+/// The terminal in a mode, or as it is when that cannot be: a session without raw mode is better than none.
+fn enter(keys: Keys) -> Option<RawMode> {
+    RawMode::enter(keys).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the terminal's mode could not be set");
+        None
+    })
+}
+
+async fn next(input: &mut Option<Input>) -> Option<Bytes> {
+    match input {
+        Some(input) => input.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+const SUSPEND: u8 = 0x1a;
+const QUIT: u8 = 0x1c;

@@ -1,0 +1,26 @@
+//! The local terminal's side of a session: raw mode, window size, signals, standard input and output,
+//! and the loop that joins them with an [`ssm_session::Session`].
+//!
+//! Programs use it, libraries do not: everything here acts on this process's own standard streams and signals.
+//! [`Console`] is the whole of it for most callers; [`RawMode`] and [`window_size`] stand alone.
+#![warn(missing_docs)]
+
+mod console;
+mod end_of_input;
+mod input;
+mod output;
+mod raw_mode;
+mod signals;
+mod size;
+mod text;
+
+pub use console::Console;
+pub use console::Outcome;
+pub use console::Streams;
+pub use raw_mode::Keys;
+pub use raw_mode::RawMode;
+pub use raw_mode::is_raw;
+pub use signals::Signal;
+pub use size::window_size;
+pub use text::one_line;
+pub use text::sanitised;
