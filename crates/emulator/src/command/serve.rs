@@ -1,0 +1,79 @@
+//! `ssm-emulator serve`: an emulator for other programs.
+
+use std::io;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use ssm_session_emulator::Emulator;
+use ssm_session_emulator::Plan;
+use ssm_session_emulator::Target;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use super::Agent;
+
+/// Serve until interrupted; give the printed address to the AWS CLI as --endpoint-url
+///
+/// Any credentials will do, but the AWS CLI wants some: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Allow an address that other machines can reach: whoever reaches it gets shells as you
+    #[arg(long)]
+    listen_anywhere: bool,
+    /// A managed node, as often as needed [default: i-0123456789abcdef0]
+    #[arg(long = "target", value_name = "INSTANCE", value_parser = super::target)]
+    targets: Vec<Target>,
+    /// AWS region to be in
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
+    #[command(flatten)]
+    agent: Agent,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        super::runtime()?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> anyhow::Result<ExitCode> {
+        // Before anything can be started that would need ending in order.
+        let mut interrupted = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+        let mut terminated = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
+        let emulator = Emulator::start(self.plan()).await?;
+        announce(&emulator.endpoint())?;
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        emulator.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn plan(self) -> Plan {
+        let plan = Plan {
+            listen: self.listen,
+            anywhere: self.listen_anywhere,
+            region: self.region,
+            ..self.agent.plan()
+        };
+        if self.targets.is_empty() {
+            return plan;
+        }
+        Plan {
+            targets: self.targets,
+            ..plan
+        }
+    }
+}
+
+/// The one line a program that starts the emulator waits for.
+fn announce(endpoint: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "ssm-emulator ready at {endpoint}")
+        .context("standard output could not be written to")
+}

@@ -1,0 +1,151 @@
+//! `ssm-emulator shell`: emulator and client in one process, for a first session in a minute.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use futures_util::future::BoxFuture;
+use futures_util::future::FutureExt as _;
+use ssm_session::DataKeyError;
+use ssm_session::DataKeys;
+use ssm_session::Options;
+use ssm_session::PlainPolicy;
+use ssm_session::SessionStart;
+use ssm_session::StreamUrl;
+use ssm_session_emulator::EmulatedKms;
+use ssm_session_emulator::Emulator;
+use ssm_session_emulator::Plan;
+use ssm_session_emulator::StartSession;
+use ssm_session_emulator::Target;
+use ssm_session_proto::DataKey;
+use ssm_session_proto::DataKeyRequest;
+use ssm_session_terminal::Console;
+use ssm_session_terminal::Outcome;
+use ssm_session_terminal::Streams;
+use ssm_session_terminal::one_line;
+
+use super::Agent;
+
+/// Open a shell on an emulated node, through the whole protocol, without leaving this process
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    /// The managed node's id
+    #[arg(long, value_name = "INSTANCE", default_value = "i-0123456789abcdef0", value_parser = super::target)]
+    target: Target,
+    /// The session document, such as AWS-StartInteractiveCommand or Emulator-EncryptedShell
+    #[arg(long, value_name = "NAME")]
+    document_name: Option<String>,
+    /// A parameter of the document, as often as needed
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    agent: Agent,
+}
+
+impl Shell {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        super::runtime()?.block_on(self.shell())
+    }
+
+    async fn shell(self) -> anyhow::Result<ExitCode> {
+        let plan = Plan {
+            targets: vec![self.target.clone()],
+            ..self.agent.plan()
+        };
+        let emulator = Emulator::start(plan)
+            .await
+            .context("the emulator could not be started")?;
+        let ended = self.session(&emulator).await;
+        emulator.shutdown().await;
+        ended
+    }
+
+    async fn session(self, emulator: &Emulator) -> anyhow::Result<ExitCode> {
+        let mut parameters = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in self.parameters {
+            parameters.entry(name).or_default().push(value);
+        }
+        let target = self.target.id().to_owned();
+        let started = emulator.start_session(StartSession {
+            target: target.clone(),
+            document_name: self.document_name,
+            parameters,
+            reason: None,
+        })?;
+        let start = SessionStart {
+            session_id: started.session_id,
+            stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback)?,
+            token: started.token,
+        };
+        let options = Options {
+            target: Some(target.clone()),
+            data_keys: Some(Arc::new(Keys(emulator.kms()))),
+            ..Options::default()
+        };
+        let mut console =
+            Console::open(Streams::Separate).context("the terminal could not be taken over")?;
+        let connected = console
+            .wait_for(&target, ssm_session::connect(start, options))
+            .await;
+        let outcome = match connected {
+            Ok(session) => console.run(session?, &target).await,
+            Err(signal) => Outcome::Signalled(signal),
+        };
+        let status = tell(&mut console, outcome).await;
+        console.close().await;
+        Ok(status)
+    }
+}
+
+/// Tells the user how the session ended, where there is something to tell; the answer is the program's exit status.
+async fn tell(console: &mut Console, outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Closed(close) => {
+            if !close.message.trim().is_empty() {
+                console
+                    .print_error(&format!("{}\n", one_line(&close.message)))
+                    .await;
+            }
+            match close.exit_code {
+                Some(code) => exit_status(code),
+                None if close.is_failure() => ExitCode::FAILURE,
+                None => ExitCode::SUCCESS,
+            }
+        }
+        Outcome::Signalled(signal) => signal.status().into(),
+        Outcome::OutputClosed => ExitCode::SUCCESS,
+        other => {
+            console
+                .print_error(&format!("ssm-emulator: {other:?}\n"))
+                .await;
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A process can end with no more than 8 bits of status.
+fn exit_status(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The emulated KMS, asked directly.
+struct Keys(EmulatedKms);
+
+impl DataKeys for Keys {
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
+        let key = self
+            .0
+            .generate_data_key(&request.key_id, &request.encryption_context);
+        async move { key.map_err(DataKeyError::new) }.boxed()
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| {
+            "write the name and the value with `=` between them, such as command=date".to_owned()
+        })
+}

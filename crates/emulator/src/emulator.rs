@@ -1,0 +1,153 @@
+//! A running emulator.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ssm_session_proto::DataKey;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::control::StartSession;
+use crate::control::StartedSession;
+use crate::error::ServiceError;
+use crate::http;
+use crate::kms::Kms;
+use crate::plan::Plan;
+use crate::service::Service;
+
+/// A running emulator: it serves until it is shut down or dropped, and its sessions' commands die with it.
+#[derive(Debug)]
+pub struct Emulator {
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+}
+
+impl Emulator {
+    /// Starts an emulator on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on, or others can reach it and the plan does not say
+    /// [`anywhere`](Plan::anywhere).
+    pub async fn start(plan: Plan) -> io::Result<Self> {
+        if !plan.listen.ip().is_loopback() && !plan.anywhere {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "cannot listen on {}: it can be reached from other machines, and whoever reaches the emulator gets a shell here; \
+                     listen on 127.0.0.1, or allow it with --listen-anywhere (in a plan: `anywhere`)",
+                    plan.listen
+                ),
+            ));
+        }
+        let socket = TcpListener::bind(plan.listen).await.map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {}: {error}", plan.listen),
+            )
+        })?;
+        let (stop, stopping) = watch::channel(false);
+        let service = Arc::new(Service::new(plan, socket.local_addr()?, stopping));
+        let listener = tokio::spawn(http::listen(Arc::clone(&service), socket));
+        tracing::info!(address = %service.address, "listening");
+        Ok(Self {
+            service,
+            stop,
+            listener,
+        })
+    }
+
+    /// What goes behind `--endpoint-url`, such as `http://127.0.0.1:8080`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.service.authority())
+    }
+
+    /// The address listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.service.address
+    }
+
+    /// Starts a session, as the operation StartSession does.
+    ///
+    /// # Errors
+    ///
+    /// The refusals of StartSession (`docs/PROTOCOL.md` 1.1).
+    pub fn start_session(&self, request: StartSession) -> Result<StartedSession, ServiceError> {
+        self.service.start_session(request, None)
+    }
+
+    /// Gives a session a new token, as ResumeSession does; `None` for a session that is over.
+    ///
+    /// # Errors
+    ///
+    /// `DoesNotExistException` for a session the emulator never had.
+    pub fn resume_session(&self, session_id: &str) -> Result<Option<StartedSession>, ServiceError> {
+        self.service.renewed_session(session_id, None)
+    }
+
+    /// Ends a session, as TerminateSession does; nothing happens to one that is over or unknown.
+    pub async fn terminate_session(&self, session_id: &str) {
+        self.service.end_session(session_id).await;
+    }
+
+    /// The KMS of this emulator, for a client in the same process.
+    pub fn kms(&self) -> EmulatedKms {
+        EmulatedKms(Arc::clone(&self.service.kms))
+    }
+
+    /// Ends every session and waits until nothing of the emulator is left: no connection, no process.
+    pub async fn shutdown(mut self) {
+        // Nobody listens any more only if every task is gone already.
+        self.stop.send(true).ok();
+        (&mut self.listener).await.ok();
+        if tokio::time::timeout(SHUTDOWN_LIMIT, self.service.tasks.join())
+            .await
+            .is_err()
+        {
+            tracing::warn!("not everything ended in time; the rest is dropped");
+        }
+    }
+}
+
+/// Kills the commands of all sessions without saying goodbye to their clients.
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.service.tasks.abort();
+    }
+}
+
+/// The KMS of an emulator.
+#[derive(Clone, Debug)]
+pub struct EmulatedKms(Arc<Kms>);
+
+impl EmulatedKms {
+    /// A data key for a session, as GenerateDataKey makes it. `key_id` is an id, an alias or the ARN of either.
+    ///
+    /// # Errors
+    ///
+    /// `NotFoundException` and `DisabledException`, as the operation.
+    pub fn generate_data_key(
+        &self,
+        key_id: &str,
+        encryption_context: &BTreeMap<String, String>,
+    ) -> Result<DataKey, ServiceError> {
+        let key = self
+            .0
+            .generate_data_key(key_id, DATA_KEY_LENGTH, encryption_context)?;
+        Ok(DataKey {
+            plaintext: key.plaintext,
+            ciphertext: key.ciphertext,
+        })
+    }
+}
+
+/// Bytes of a session's data key, one AES-256 key for each direction (`docs/PROTOCOL.md` 6).
+const DATA_KEY_LENGTH: usize = 64;
+/// Above the limits of every task: a session takes at most 5 s to end and 4 s to say goodbye.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);

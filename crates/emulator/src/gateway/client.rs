@@ -1,0 +1,173 @@
+//! The client's end of a data channel.
+
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use futures_util::StreamExt as _;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use ssm_session_proto::Frame;
+use tokio_websockets::CloseCode;
+use tokio_websockets::Error;
+use tokio_websockets::Message;
+use tokio_websockets::WebSocketStream;
+
+/// A WebSocket that came in through the HTTP listener.
+pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// An attached client.
+#[derive(Debug)]
+pub(super) struct Client {
+    socket: Socket,
+    /// Something is queued in the socket that the network has not taken.
+    unflushed: bool,
+    /// A pong is queued: no more is read until it is gone, or a client that pings without reading fills the queue.
+    owes_pong: bool,
+}
+
+/// What came of serving the client for a while.
+#[derive(Debug)]
+pub(super) enum ClientEvent {
+    /// The outgoing frame was taken.
+    Sent,
+    Received(Frame),
+    /// The client left, for the reason given.
+    Gone(String),
+}
+
+impl Client {
+    /// `first` goes out before anything else.
+    pub(super) fn new(socket: Socket, first: Frame) -> Self {
+        let mut client = Self {
+            socket,
+            unflushed: false,
+            owes_pong: false,
+        };
+        client.push(first);
+        client
+    }
+
+    /// Queues a frame whether or not the network keeps up; for the few the service itself sends.
+    pub(super) fn push(&mut self, frame: Frame) {
+        // A socket that cannot take it is closed, which the next read reports.
+        self.unflushed |= self.socket.start_send_unpin(to_message(frame)).is_ok();
+    }
+
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Option<Frame>,
+        reading: bool,
+    ) -> Poll<ClientEvent> {
+        match self.poll_send(cx, outgoing) {
+            Poll::Ready(Ok(())) => return Poll::Ready(ClientEvent::Sent),
+            Poll::Ready(Err(error)) => return Poll::Ready(ClientEvent::Gone(error.to_string())),
+            Poll::Pending => {}
+        }
+        if !reading || self.owes_pong {
+            return Poll::Pending;
+        }
+        self.poll_receive(cx)
+    }
+
+    /// Ready when `outgoing` was taken. Otherwise it flushes what is queued.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Option<Frame>,
+    ) -> Poll<Result<(), Error>> {
+        if outgoing.is_some() {
+            ready!(self.socket.poll_ready_unpin(cx))?;
+            if let Some(frame) = outgoing.take() {
+                self.socket.start_send_unpin(to_message(frame))?;
+                self.unflushed = true;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if self.unflushed {
+            ready!(self.socket.poll_flush_unpin(cx))?;
+            self.unflushed = false;
+            self.owes_pong = false;
+        }
+        Poll::Pending
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<ClientEvent> {
+        loop {
+            let message = match ready!(self.socket.poll_next_unpin(cx)) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Poll::Ready(ClientEvent::Gone(error.to_string())),
+                None => {
+                    return Poll::Ready(ClientEvent::Gone("the connection was closed".to_owned()));
+                }
+            };
+            if message.is_ping() {
+                // The socket has queued the pong; polling again sends it.
+                self.unflushed = true;
+                self.owes_pong = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(frame) = to_frame(message) {
+                return Poll::Ready(ClientEvent::Received(frame));
+            }
+        }
+    }
+}
+
+/// Serves the client, if there is one, until something happens. Dropping the future loses nothing.
+pub(super) async fn next(
+    client: Option<&mut Client>,
+    outgoing: &mut Option<Frame>,
+    reading: bool,
+) -> ClientEvent {
+    match client {
+        Some(client) => std::future::poll_fn(|cx| client.poll(cx, outgoing, reading)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends what is queued and a close frame, and waits, not for ever, until the client has closed as well: closing on
+/// unread input would make TCP throw away what the client has not read yet.
+pub(super) async fn close(mut socket: Socket, code: CloseCode, reason: &str) {
+    let goodbye = async {
+        // Fails if the client has closed already; then there is only its own close frame to answer.
+        socket.send(Message::close(Some(code), reason)).await.ok();
+        socket.close().await
+    };
+    match tokio::time::timeout(CLOSE_LIMIT, goodbye).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the client did not wait for the end"),
+        Err(_) => tracing::debug!("the client did not close its end in time"),
+    }
+}
+
+/// Stream frames only: the socket itself answers pings and closes.
+pub(super) fn to_frame(message: Message) -> Option<Frame> {
+    let text = message.is_text();
+    let binary = message.is_binary();
+    let payload = Bytes::from(message.into_payload());
+    match (text, binary) {
+        (true, _) => Some(Frame::Text(payload)),
+        (_, true) => Some(Frame::Binary(payload)),
+        _ => None,
+    }
+}
+
+fn to_message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::text(text),
+        Frame::Binary(bytes) => Message::binary(bytes),
+    }
+}
+
+/// How long a client may take to close its end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(4);

@@ -1,0 +1,59 @@
+//! An emulator of the AWS side of Session Manager, on loopback and without credentials.
+//!
+//! One HTTP listener answers what the AWS CLI, the SDKs and our own client ask of Systems Manager and KMS, and serves
+//! the data channels of the sessions they start. Behind it runs an agent that opens real shells and runs real
+//! commands, as the user of this process.
+//!
+//! ```text
+//!  aws ssm start-session ── POST / ──────────► control ──► sessions, documents, kms
+//!  session-manager-plugin ── WebSocket ──────► gateway ◄──► agent ──► sh
+//! ```
+//!
+//! It is a stand-in for development and tests: requests are not authenticated, and whoever reaches the listener gets
+//! a shell. So it listens on loopback alone unless told otherwise, and answers no web page.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use ssm_session_emulator::{Emulator, Plan, StartSession};
+//!
+//! let emulator = Emulator::start(Plan::default()).await?;
+//! let session = emulator.start_session(StartSession::default())?;
+//! assert!(session.stream_url.starts_with("ws://127.0.0.1:"));
+//! emulator.shutdown().await;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+#![warn(missing_docs)]
+
+mod agent;
+mod control;
+mod documents;
+mod emulator;
+mod error;
+mod gateway;
+mod http;
+mod kms;
+mod plan;
+mod random;
+mod service;
+mod sessions;
+mod tasks;
+
+pub use control::StartSession;
+pub use control::StartedSession;
+pub use documents::Document;
+pub use documents::DocumentError;
+pub use emulator::EmulatedKms;
+pub use emulator::Emulator;
+pub use error::ServiceError;
+pub use plan::InvalidTarget;
+pub use plan::KmsKey;
+pub use plan::Pacing;
+pub use plan::Plan;
+pub use plan::Target;
+pub use ssm_session_proto::ChallengeMode;
+
+/// The version the emulated agent reports: four components, and above every number a client asks for
+/// (`docs/PROTOCOL.md` 5.2).
+pub(crate) const AGENT_VERSION: &str = "3.3.3572.0";

@@ -1,0 +1,14 @@
+//! The emulator as its users meet it: over HTTP and WebSockets on loopback.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a step of a test that fails should panic where it stands"
+)]
+
+mod channels;
+mod keys;
+mod listener;
+mod nodes;
+mod program;
+mod sessions;
+mod shells;
+mod support;

@@ -1,0 +1,152 @@
+//! The program `ssm-emulator`.
+
+use std::process::Output;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::io::BufReader;
+use tokio::process::Command;
+
+use crate::support::run;
+
+#[test]
+fn serving_announces_one_line_and_ends_in_order_at_a_signal() {
+    for signal in [Signal::INT, Signal::TERM] {
+        run(async {
+            let mut child = program(&[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--target",
+                "mi-0123456789abcdef0",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+            let mut stdout = BufReader::new(child.stdout.take().unwrap());
+            let mut line = String::new();
+            stdout.read_line(&mut line).await.unwrap();
+            let endpoint = line.strip_prefix("ssm-emulator ready at http://").unwrap();
+            let address: std::net::SocketAddr = endpoint.trim_end().parse().unwrap();
+            tokio::net::TcpStream::connect(address).await.unwrap();
+            let id = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+            kill_process(id, signal).unwrap();
+            assert!(child.wait().await.unwrap().success(), "{signal:?}");
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).await.unwrap();
+            assert_eq!(rest, "");
+        });
+    }
+}
+
+#[test]
+fn an_address_others_can_reach_is_refused_unless_allowed() {
+    run(async {
+        let output = finished(&["serve", "--listen", "0.0.0.0:0"], "").await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--listen-anywhere"));
+        assert!(output.stdout.is_empty());
+    });
+}
+
+#[test]
+fn a_target_that_is_none_is_a_usage_error() {
+    run(async {
+        let output = finished(&["serve", "--target", "web-1"], "").await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("`web-1` is not an instance id"));
+    });
+}
+
+#[test]
+fn a_shell_runs_what_its_input_says() {
+    run(async {
+        let output = finished(&["shell", "--pace", "none"], "echo a$((1+1))b; exit\n").await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("a2b"),
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
+fn a_shell_can_be_encrypted() {
+    run(async {
+        let arguments = [
+            "shell",
+            "--pace",
+            "none",
+            "--document-name",
+            "Emulator-EncryptedShell",
+        ];
+        let output = finished(&arguments, "echo a$((1+1))b; exit\n").await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("a2b"),
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
+fn a_commands_streams_and_exit_code_become_the_programs() {
+    run(async {
+        let command = "command=sh -c 'echo out; echo err >&2; exit 7'";
+        let arguments = [
+            "shell",
+            "--document-name",
+            "Emulator-SeparateOutput",
+            "--parameter",
+            command,
+        ];
+        let output = finished(&arguments, "").await;
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        assert_eq!(output.stdout, b"out\n");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("err\n"),
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
+fn a_session_that_cannot_start_is_explained() {
+    run(async {
+        let output = finished(&["shell", "--document-name", "Nope"], "").await;
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            text.contains("InvalidDocument: Document with name Nope does not exist."),
+            "{text}"
+        );
+    });
+}
+
+async fn finished(arguments: &[&str], input: &str) -> Output {
+    let mut child = program(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A program that refuses its arguments does not read.
+    stdin.write_all(input.as_bytes()).await.ok();
+    drop(stdin);
+    child.wait_with_output().await.unwrap()
+}
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssm-emulator"));
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,185 @@
+//! An HTTP client, a bare data channel, and a guard against hanging.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use http_body_util::Full;
+use hyper::HeaderMap;
+use hyper::Request;
+use hyper::StatusCode;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use serde_json::json;
+use ssm_session_emulator::Emulator;
+use ssm_session_emulator::Pacing;
+use ssm_session_emulator::Plan;
+use ssm_session_emulator::StartedSession;
+use ssm_session_proto as proto;
+use ssm_session_proto::MessageType;
+use tokio::net::TcpStream;
+use tokio_websockets::ClientBuilder;
+use tokio_websockets::MaybeTlsStream;
+use tokio_websockets::Message;
+use tokio_websockets::WebSocketStream;
+
+/// Long enough for the slowest machine; only a hang takes longer.
+const GUARD: Duration = Duration::from_secs(60);
+
+/// Runs a test, with a limit that only a hang reaches.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            tokio::time::timeout(GUARD, test)
+                .await
+                .expect("the test hangs");
+        });
+}
+
+pub(crate) fn plan() -> Plan {
+    Plan {
+        pacing: Pacing::None,
+        ..Plan::default()
+    }
+}
+
+pub(crate) async fn emulator() -> Emulator {
+    Emulator::start(plan()).await.unwrap()
+}
+
+/// One HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The error code, of an answer that is an error as SDKs know it.
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.status, StatusCode::BAD_REQUEST, "{self:?}");
+        self.json()["__type"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) async fn send(emulator: &Emulator, request: Request<Full<Bytes>>) -> Answer {
+    let stream = TcpStream::connect(emulator.local_addr()).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let exchange = async {
+        let response = sender.send_request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    };
+    tokio::select! {
+        answer = exchange => answer,
+        broken = connection => panic!("no answer: {broken:?}"),
+    }
+}
+
+/// Calls an operation with a body as it is.
+pub(crate) async fn post(emulator: &Emulator, operation: &str, body: impl Into<Bytes>) -> Answer {
+    let request = Request::post("/")
+        .header("host", emulator.local_addr().to_string())
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", operation)
+        .body(Full::new(body.into()))
+        .unwrap();
+    send(emulator, request).await
+}
+
+pub(crate) async fn call(emulator: &Emulator, operation: &str, body: Value) -> Answer {
+    post(emulator, operation, body.to_string()).await
+}
+
+/// Calls an operation that must succeed.
+pub(crate) async fn ask(emulator: &Emulator, operation: &str, body: Value) -> Value {
+    let answer = call(emulator, operation, body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+pub(crate) type Upgraded = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// The bare client end of a data channel.
+pub(crate) struct Channel(pub(crate) Upgraded);
+
+impl Channel {
+    /// Connects without a word.
+    pub(crate) async fn connect(url: &str) -> Self {
+        let builder = ClientBuilder::new().uri(url).unwrap();
+        Self(builder.connect().await.unwrap().0)
+    }
+
+    /// Connects and sends the token.
+    pub(crate) async fn open(session: &StartedSession) -> Self {
+        let mut channel = Self::connect(&session.stream_url).await;
+        channel
+            .send(Message::text(open_frame(session.token.expose())))
+            .await;
+        channel
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    /// The next message of a type, past others.
+    pub(crate) async fn receive(&mut self, wanted: MessageType) -> proto::Message {
+        loop {
+            let message = self.0.next().await.expect("the channel is open").unwrap();
+            if let Ok(message) = proto::Message::decode(&message.into_payload().into())
+                && message.message_type == wanted
+            {
+                return message;
+            }
+        }
+    }
+
+    /// The code and text the service closes with.
+    pub(crate) async fn closed(mut self) -> (u16, String) {
+        loop {
+            let message = self
+                .0
+                .next()
+                .await
+                .expect("a close frame comes first")
+                .unwrap();
+            if let Some((code, text)) = message.as_close() {
+                return (code.into(), text.to_owned());
+            }
+        }
+    }
+}
+
+pub(crate) fn open_frame(token: &str) -> String {
+    json!({
+        "MessageSchemaVersion": "1.0",
+        "RequestId": "7d0d6bc5-0a86-4d1a-a5bd-c5a2b2a0a2b0",
+        "TokenValue": token,
+        "ClientId": "35535b5d-37c4-412b-a99a-133f64ef3ed2",
+        "ClientVersion": "1.2.764.0",
+    })
+    .to_string()
+}
