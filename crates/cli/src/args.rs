@@ -1,0 +1,141 @@
+//! The command line of our own; the one of AWS's plugin is in `compat`.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use clap::ArgAction;
+use clap::Parser;
+use clap::Subcommand;
+use ssm_session_proto::Secret;
+
+/// Connect to sessions of AWS Systems Manager Session Manager
+///
+/// The AWS CLI and other tools start this program in place of AWS's session-manager-plugin, with arguments of their
+/// own: a StartSession response (or the name of an environment variable that holds it), a region, `StartSession`, and
+/// optionally a profile, the request and an endpoint. Then it behaves exactly as AWS's plugin does. Everything below
+/// is for use by hand and in scripts.
+#[derive(Debug, Parser)]
+#[command(name = "session-manager-plugin", disable_version_flag = true, after_help = EXIT_STATUSES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub log: LogArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Log what happens to standard error; twice for every message on the wire
+    ///
+    /// RUST_LOG, a list of `level` or `target=level`, wins over this.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Log to this file instead, which only you can read
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Connect(Box<ConnectArgs>),
+    /// Print this program's version, and the one it reports to AWS
+    Version,
+}
+
+/// Connect to a session that was started elsewhere
+///
+/// Takes what StartSession answered (`aws ssm start-session` calls it, as every AWS SDK can): as one JSON argument, as
+/// options, or in the environment variable AWS_SSM_START_SESSION_RESPONSE. Standard output carries the session's output
+/// and nothing else, standard error the session's standard error, and the exit status is the remote command's where
+/// the session has one.
+///
+/// The token lets whoever has it into the session, and arguments can be read by every user of this machine. Hand it
+/// over in an environment variable or on standard input wherever others are logged in.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUSES)]
+pub(crate) struct ConnectArgs {
+    /// StartSession's response as JSON, keys in any case; `-` reads it from standard input
+    ///
+    /// It may also hold the other options by their AWS names: Target, DocumentName, SessionType, ClientId, Parameters,
+    /// Profile, Region, EndpointUrl. From standard input it is read up to the end of the line that closes the object;
+    /// what follows is the session's input.
+    #[arg(value_name = "JSON", value_parser = secret)]
+    pub response: Vec<Secret>,
+    /// SessionId of StartSession's response
+    #[arg(long, value_name = "ID")]
+    pub session_id: Option<String>,
+    /// StreamUrl of StartSession's response, beginning with wss://
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub stream_url: Option<Secret>,
+    /// TokenValue of StartSession's response; `-` reads it from standard input
+    ///
+    /// `-` takes the first line; what follows is the session's input. Without this option the environment variable
+    /// SSM_SESSION_TOKEN is read and removed. Either keeps the token out of the list of processes, where an argument
+    /// shows.
+    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    pub token_value: Option<Secret>,
+    /// The node, as it was named to StartSession; sessions encrypted with KMS need it
+    #[arg(long, value_name = "ID")]
+    pub target: Option<String>,
+    /// The session document, as it was named to StartSession
+    #[arg(long, value_name = "NAME")]
+    pub document_name: Option<String>,
+    /// Standard_Stream, InteractiveCommands or NonInteractiveCommands, if known
+    #[arg(long, value_name = "TYPE")]
+    pub session_type: Option<String>,
+    /// The identifier to report to the service, a UUID; a new one unless given
+    #[arg(long, value_name = "UUID")]
+    pub client_id: Option<String>,
+    /// The document's parameters as given to StartSession, a JSON object
+    #[arg(long, value_name = "JSON", value_parser = secret)]
+    pub parameters: Option<Secret>,
+    /// Profile with the credentials for KMS
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region of the session, for KMS
+    #[arg(long, value_name = "NAME")]
+    pub region: Option<String>,
+    /// Endpoint of the Systems Manager API, as given to StartSession; http or https
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Allow a stream URL with ws:// to another machine
+    ///
+    /// Token and keystrokes then travel readable by everyone on the way. To this machine itself ws:// is always
+    /// allowed.
+    #[arg(long)]
+    pub allow_plain: bool,
+}
+
+/// Takes any text; clap would show one it refused.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+const EXIT_STATUSES: &str = "\
+Exit status: the remote command's where there is one, else 0; 1 no session, or cut off; 2 mistakes in the arguments; \
+128 and its number after a signal; 255 a mistake in this program.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_says_why_the_token_does_not_belong_in_an_argument() {
+        let help = Args::try_parse_from(["session-manager-plugin", "connect", "--help"])
+            .unwrap_err()
+            .to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            help.contains("arguments can be read by every user of this machine"),
+            "{help}"
+        );
+        assert!(help.contains("SSM_SESSION_TOKEN"), "{help}");
+    }
+}

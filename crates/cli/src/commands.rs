@@ -1,0 +1,117 @@
+//! What the program does, once it is settled what that is.
+
+use std::io;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ssm_session::Connector;
+use ssm_session::DataKeys;
+use ssm_session::Options;
+use ssm_session::Session;
+use ssm_session::SessionStart;
+use ssm_session_aws::KmsDataKeys;
+use ssm_session_terminal::Console;
+use ssm_session_terminal::Signal;
+use ssm_session_terminal::Streams;
+
+use crate::exit::ExitStatus;
+use crate::logging;
+use crate::report;
+use crate::session::SessionSettings;
+use crate::settings::SessionTask;
+use crate::settings::Task;
+
+mod connect;
+mod drop_in;
+
+/// Runs a task to its end.
+pub(crate) fn run(task: Task) -> ExitStatus {
+    match task {
+        Task::Print(text) => written(io::stdout().write_all(text.as_bytes()), ExitStatus::Success),
+        Task::Refuse(text) => written(io::stderr().write_all(text.as_bytes()), ExitStatus::Usage),
+        Task::Usage(error) if error.use_stderr() => written(error.print(), ExitStatus::Usage),
+        Task::Usage(help) => written(help.print(), ExitStatus::Success),
+        Task::DropIn(task) => drop_in::run(*task),
+        Task::Connect(task) => connect::run(*task),
+    }
+}
+
+/// The status, unless the text did not get out. A reader that has gone has seen what it wanted.
+fn written(result: io::Result<()>, status: ExitStatus) -> ExitStatus {
+    match result.and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitStatus::Failed,
+        _ => status,
+    }
+}
+
+/// Starts log, runtime and console, and hands the console to `body`.
+///
+/// # Errors
+///
+/// When one of them cannot be had.
+fn with_console<F: Future<Output = ExitStatus>>(
+    task: SessionTask,
+    streams: Streams,
+    body: impl FnOnce(SessionSettings, Console) -> F,
+) -> anyhow::Result<ExitStatus> {
+    logging::start(&task.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime cannot be started")?;
+    let status = runtime.block_on(async {
+        let console =
+            Console::open(streams).context("signals or standard streams cannot be used")?;
+        Ok(body(task.session, console).await)
+    });
+    // A name that is still being looked up must not hold up the end.
+    runtime.shutdown_background();
+    status
+}
+
+/// Opens the session's connection.
+///
+/// # Errors
+///
+/// The signal that ended the wait, or why there is no connection.
+async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Session, NoSession> {
+    let start = SessionStart {
+        session_id: settings.wire_id(),
+        stream_url: settings.stream_url.clone(),
+        token: settings.token.clone(),
+    };
+    let options = Options {
+        target: settings.target.clone(),
+        client_id: settings.client_id,
+        data_keys: Some(data_keys(settings)),
+        ..Options::default()
+    };
+    let host = format!("the connection to {}", settings.stream_url.host());
+    match console
+        .wait_for(host, ssm_session::connect(start, options))
+        .await
+    {
+        Ok(Ok(session)) => Ok(session),
+        Ok(Err(error)) => Err(NoSession::Failed(report::sentence(&error.into()))),
+        Err(signal) => Err(NoSession::Signalled(signal)),
+    }
+}
+
+/// Why there is no session.
+enum NoSession {
+    Failed(String),
+    Signalled(Signal),
+}
+
+/// Keys for encrypted sessions, from KMS. Nothing is looked up before the first is asked for.
+fn data_keys(settings: &SessionSettings) -> Arc<dyn DataKeys> {
+    let mut keys = KmsDataKeys::new(Connector::default());
+    if let Some(region) = settings.kms_region() {
+        keys = keys.region(region);
+    }
+    if let Some(profile) = &settings.profile {
+        keys = keys.profile(profile);
+    }
+    Arc::new(keys)
+}

@@ -1,0 +1,21 @@
+//! `session-manager-plugin`: a drop-in replacement for AWS's plugin, and a command line of its own.
+
+use std::process::ExitCode;
+
+mod args;
+mod commands;
+mod compat;
+mod env_vars;
+mod exit;
+mod logging;
+mod report;
+mod response;
+mod session;
+mod settings;
+
+fn main() -> ExitCode {
+    // Nothing has started a thread yet, which reading the settings relies on.
+    std::panic::catch_unwind(|| commands::run(settings::read()))
+        .unwrap_or(exit::ExitStatus::Bug)
+        .into()
+}

@@ -1,0 +1,232 @@
+//! Arguments and environment, read once and turned into what is to be done.
+
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::io;
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use clap::Parser as _;
+use ssm_session_proto::CLIENT_VERSION;
+
+use crate::args::Args;
+use crate::args::Command;
+use crate::args::LogArgs;
+use crate::compat;
+use crate::env_vars;
+use crate::logging::LogSettings;
+use crate::session::SessionSettings;
+
+mod connect;
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Print this on standard output.
+    Print(String),
+    /// Say what is wrong with the arguments.
+    Refuse(String),
+    /// Print help, or what clap found wrong with the arguments.
+    Usage(clap::Error),
+    /// Run a session as AWS's plugin does.
+    DropIn(Box<SessionTask>),
+    /// Run a session in our own manner.
+    Connect(Box<SessionTask>),
+}
+
+/// A session to run, and where its log goes.
+#[derive(Debug)]
+pub(crate) struct SessionTask {
+    pub session: SessionSettings,
+    pub log: LogSettings,
+}
+
+/// Reads this process's arguments and environment.
+///
+/// Variables with secrets are removed from the environment, so that no child gets them. Call this before any thread
+/// has been started.
+pub(crate) fn read() -> Task {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_else(|| PROGRAM.into());
+    let words: Vec<OsString> = words.collect();
+    let environment = Environment::take(&words);
+    task(program, words, environment, &mut io::stdin().lock())
+}
+
+/// What of the environment matters to this program itself.
+#[derive(Debug, Default)]
+struct Environment {
+    response: Option<OsString>,
+    token: Option<OsString>,
+    rust_log: Option<String>,
+    log_file: Option<PathBuf>,
+}
+
+impl Environment {
+    fn take(words: &[OsString]) -> Self {
+        let response = compat::response_variable(words)
+            .unwrap_or_else(|| OsStr::new(env_vars::START_SESSION_RESPONSE));
+        Self {
+            response: take_variable(response),
+            token: take_variable(OsStr::new(env_vars::TOKEN)),
+            rust_log: std::env::var(env_vars::RUST_LOG).ok(),
+            log_file: std::env::var_os(env_vars::LOG_FILE)
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from),
+        }
+    }
+}
+
+/// Reads and removes a variable.
+fn take_variable(name: &OsStr) -> Option<OsString> {
+    // The first word of the command line may be anything; names with an equals sign do not exist.
+    if name.as_encoded_bytes().contains(&b'=') {
+        return None;
+    }
+    let value = std::env::var_os(name)?;
+    #[expect(unsafe_code, reason = "a child process must not inherit the token")]
+    // SAFETY: `read` runs at the start of `main`, before any other thread exists that could read the environment.
+    unsafe {
+        std::env::remove_var(name);
+    }
+    Some(value)
+}
+
+fn task(
+    program: OsString,
+    words: Vec<OsString>,
+    environment: Environment,
+    stdin: &mut dyn BufRead,
+) -> Task {
+    if compat::is_drop_in(&words) {
+        return match compat::read(&words, environment.response) {
+            compat::Call::Text(text) => Task::Print(text),
+            compat::Call::Start(session) => Task::DropIn(Box::new(SessionTask {
+                session,
+                log: LogSettings {
+                    verbose: 0,
+                    // Standard error is taken for the remote command's, and RUST_LOG is often set for other programs.
+                    filter: environment
+                        .rust_log
+                        .filter(|_| environment.log_file.is_some()),
+                    file: environment.log_file,
+                },
+            })),
+        };
+    }
+    if compat::is_long_version(&words) {
+        return Task::Print(long_version());
+    }
+    let args = match Args::try_parse_from(std::iter::once(program).chain(words)) {
+        Ok(args) => args,
+        Err(error) => return Task::Usage(error),
+    };
+    match args.command {
+        Command::Version => Task::Print(long_version()),
+        Command::Connect(connect) => {
+            match connect::resolve(*connect, environment.response, environment.token, stdin) {
+                Ok(session) => Task::Connect(Box::new(SessionTask {
+                    session,
+                    log: log_settings(args.log, environment.rust_log),
+                })),
+                Err(mistakes) => Task::Refuse(mistakes.to_string()),
+            }
+        }
+    }
+}
+
+fn log_settings(args: LogArgs, filter: Option<String>) -> LogSettings {
+    LogSettings {
+        verbose: args.verbose,
+        filter,
+        file: args.log_file,
+    }
+}
+
+fn long_version() -> String {
+    format!(
+        "{PROGRAM} {}\nreported to AWS and its tools: {CLIENT_VERSION}\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESPONSE: &str =
+        r#"{"SessionId":"s-1","StreamUrl":"wss://example.com/x","TokenValue":"AAEAA"}"#;
+
+    fn read(words: &[&str], environment: Environment) -> Task {
+        let words = words.iter().map(OsString::from).collect();
+        task(PROGRAM.into(), words, environment, &mut io::empty())
+    }
+
+    #[test]
+    fn the_long_version_is_ours_and_the_short_one_the_plugins() {
+        for words in [
+            &["--version", "--verbose"][..],
+            &["--version", "-v"],
+            &["version"],
+        ] {
+            let Task::Print(text) = read(words, Environment::default()) else {
+                panic!("{words:?}")
+            };
+            assert!(text.starts_with(concat!(
+                "session-manager-plugin ",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        let Task::Print(text) = read(&["--version"], Environment::default()) else {
+            panic!("nothing to print")
+        };
+        assert_eq!(text, "1.2.764.0\n");
+    }
+
+    #[test]
+    fn a_drop_in_logs_only_to_a_file_that_was_named_for_it() {
+        let task = |log_file: Option<&str>| {
+            let environment = Environment {
+                rust_log: Some("trace".to_owned()),
+                log_file: log_file.map(PathBuf::from),
+                ..Environment::default()
+            };
+            match read(&[RESPONSE, "us-east-1", "StartSession"], environment) {
+                Task::DropIn(task) => task.log,
+                task => panic!("{task:?}"),
+            }
+        };
+        assert_eq!(task(None), LogSettings::default());
+        assert_eq!(
+            task(Some("log")),
+            LogSettings {
+                verbose: 0,
+                filter: Some("trace".to_owned()),
+                file: Some("log".into()),
+            }
+        );
+    }
+
+    #[test]
+    fn log_options_are_taken_on_either_side_of_the_command() {
+        for words in [
+            &["-vv", "--log-file", "log", "connect", RESPONSE][..],
+            &["connect", RESPONSE, "-vv", "--log-file", "log"],
+        ] {
+            let Task::Connect(task) = read(words, Environment::default()) else {
+                panic!("{words:?}")
+            };
+            assert_eq!(task.log.verbose, 2);
+            assert_eq!(task.log.file.as_deref(), Some(std::path::Path::new("log")));
+        }
+    }
+
+    #[test]
+    fn no_debug_output_holds_the_token() {
+        let task = read(&["connect", RESPONSE], Environment::default());
+        assert!(matches!(task, Task::Connect(_)));
+        assert!(!format!("{task:?}").contains("AAEAA"));
+    }
+}

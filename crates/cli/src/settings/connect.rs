@@ -1,0 +1,607 @@
+//! What `connect` was given, checked as a whole: every mistake is reported, by the name of what it is in.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::BufRead;
+use std::io::Read as _;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+use ssm_session::PlainPolicy;
+use ssm_session::StreamUrl;
+use ssm_session_proto::Secret;
+use ssm_session_proto::SessionType;
+use ssm_session_terminal::one_line;
+use uuid::Uuid;
+
+use crate::args::ConnectArgs;
+use crate::env_vars;
+use crate::response::Response;
+use crate::response::kind;
+use crate::session::SessionSettings;
+
+/// All that is wrong with the arguments, one line each.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    fn add(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
+        self.0.push(format!("{place}: {what}"));
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("connect: the arguments cannot be used\n")?;
+        for mistake in &self.0 {
+            writeln!(f, "  {}", one_line(mistake))?;
+        }
+        f.write_str("See `session-manager-plugin connect --help`.\n")
+    }
+}
+
+/// Takes arguments, environment and, where a `-` asks for it, standard input together.
+///
+/// # Errors
+///
+/// All mistakes at once.
+pub(crate) fn resolve(
+    args: ConnectArgs,
+    response: Option<OsString>,
+    token: Option<OsString>,
+    stdin: &mut dyn BufRead,
+) -> Result<SessionSettings, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let plain = if args.allow_plain {
+        PlainPolicy::Anywhere
+    } else {
+        PlainPolicy::Loopback
+    };
+    let mut given = Given {
+        response: read_response(&args, response, stdin, &mut mistakes),
+        mistakes,
+    };
+    let token_option = match args.token_value {
+        Some(dash) if dash.expose() == "-" => given.read_token(stdin),
+        option => option,
+    };
+    let token = given.token(token_option, token);
+    let session_id = given.required("--session-id", "SessionId", args.session_id);
+    let stream_url = given.required(
+        "--stream-url",
+        "StreamUrl",
+        args.stream_url.map(|url| url.expose().to_owned()),
+    );
+    let stream_url = stream_url.and_then(|url| {
+        let parsed = StreamUrl::parse(&url, plain);
+        given.keep("--stream-url", parsed.map_err(|error| error.to_string()))
+    });
+    let target = given.word("--target", "Target", args.target, 400);
+    given.word("--document-name", "DocumentName", args.document_name, 128);
+    let profile = given.word("--profile", "Profile", args.profile, 256);
+    let region = given
+        .option("--region", "Region", args.region)
+        .filter(|region| {
+            let fits = |letter: u8| {
+                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-'
+            };
+            let is_name = !region.is_empty() && region.bytes().all(fits);
+            given.check(
+                "--region",
+                is_name,
+                "is not a region's name, such as us-east-1",
+            )
+        });
+    given.session_type(args.session_type);
+    given.parameters(args.parameters);
+    given.endpoint(args.endpoint_url);
+    let client_id = given
+        .option("--client-id", "ClientId", args.client_id)
+        .and_then(|id| {
+            let parsed = Uuid::parse_str(&id).map_err(|_| "is not a UUID".to_owned());
+            given.keep("--client-id", parsed)
+        });
+    match (session_id, stream_url, token) {
+        (Some(session_id), Some(stream_url), Some(token)) if given.mistakes.0.is_empty() => {
+            Ok(SessionSettings {
+                session_id,
+                stream_url,
+                token,
+                target,
+                client_id,
+                region,
+                profile,
+            })
+        }
+        _ => Err(given.mistakes),
+    }
+}
+
+/// The response as JSON: the argument's, standard input's, or the environment's where nothing else names a session.
+fn read_response(
+    args: &ConnectArgs,
+    variable: Option<OsString>,
+    stdin: &mut dyn BufRead,
+    mistakes: &mut Mistakes,
+) -> Option<Response> {
+    let (place, parsed) = match args.response.as_slice() {
+        [] if args.session_id.is_some()
+            || args.stream_url.is_some()
+            || args.token_value.is_some() =>
+        {
+            return None;
+        }
+        [] => {
+            let text = variable?.into_string().map(Secret::new);
+            let parsed = match text {
+                Ok(text) => Response::parse(&text),
+                Err(_) => Err("is not UTF-8 text".to_owned()),
+            };
+            (env_vars::START_SESSION_RESPONSE, parsed)
+        }
+        [dash] if dash.expose() == "-" => ("JSON on standard input", read_object(stdin)),
+        [text] => ("JSON", Response::parse(text)),
+        [_, _, ..] => (
+            "JSON",
+            Err("is given more than once, or an option lacks its name".to_owned()),
+        ),
+    };
+    parsed.map_err(|fault| mistakes.add(place, fault)).ok()
+}
+
+/// Reads one JSON object and the rest of its last line, and not a byte more: that is the session's input.
+fn read_object(stdin: &mut dyn BufRead) -> Result<Response, String> {
+    let mut limited = stdin.take(RESPONSE_LIMIT);
+    let object = Value::deserialize(&mut serde_json::Deserializer::from_reader(&mut limited))
+        .map_err(|error| format!("is not JSON: {error}"))?;
+    let mut rest = Vec::new();
+    limited
+        .read_until(b'\n', &mut rest)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if !rest.trim_ascii().is_empty() {
+        return Err("goes on behind the object, on the same line".to_owned());
+    }
+    Response::from_value(object)
+}
+
+/// The values by their AWS names, and the mistakes found so far.
+struct Given {
+    response: Option<Response>,
+    mistakes: Mistakes,
+}
+
+impl Given {
+    /// An option, or else what the response has by that name; both at once is a mistake.
+    fn option(&mut self, option: &str, name: &str, value: Option<String>) -> Option<String> {
+        let in_response = match self
+            .response
+            .as_mut()
+            .map(|response| response.take_text(name))
+        {
+            None | Some(Ok(None)) => None,
+            Some(Ok(text)) => text,
+            Some(Err(fault)) => {
+                self.mistakes.add("JSON", fault);
+                None
+            }
+        };
+        if value.is_some() && in_response.is_some() {
+            self.mistakes
+                .add(option, format_args!("is given in the JSON as {name} too"));
+        }
+        value.or(in_response)
+    }
+
+    fn required(&mut self, option: &str, name: &str, value: Option<String>) -> Option<String> {
+        let before = self.mistakes.0.len();
+        let value = self.option(option, name, value);
+        match &value {
+            Some(text) if text.is_empty() => {
+                self.mistakes.add(option, "is empty");
+                None
+            }
+            None if self.mistakes.0.len() == before => {
+                self.add_missing(option, name);
+                None
+            }
+            _ => value,
+        }
+    }
+
+    fn add_missing(&mut self, option: &str, name: &str) {
+        if self.response.is_some() {
+            self.mistakes.add(
+                option,
+                format_args!("is missing, and the JSON has no {name}"),
+            );
+        } else {
+            self.mistakes.add(option, "is missing");
+        }
+    }
+
+    /// A name of up to `limit` characters, without control characters.
+    fn word(
+        &mut self,
+        option: &str,
+        name: &str,
+        value: Option<String>,
+        limit: usize,
+    ) -> Option<String> {
+        let value = self.option(option, name, value)?;
+        let length = value.chars().count();
+        let fits = (1..=limit).contains(&length) && !value.chars().any(char::is_control);
+        self.check(
+            option,
+            fits,
+            format_args!("is not a name of 1 to {limit} characters"),
+        )
+        .then_some(value)
+    }
+
+    fn token(&mut self, option: Option<Secret>, variable: Option<OsString>) -> Option<Secret> {
+        let from_variable = match variable.map(OsString::into_string) {
+            None => None,
+            Some(Ok(text)) => Some(Secret::new(text)),
+            Some(Err(_)) => {
+                self.mistakes.add(env_vars::TOKEN, "is not UTF-8 text");
+                return None;
+            }
+        };
+        let in_response = self
+            .response
+            .is_some()
+            .then(|| self.option("JSON", "TokenValue", None));
+        match (option, in_response.flatten(), from_variable) {
+            (Some(_), Some(_), _) => {
+                self.mistakes
+                    .add("--token-value", "is given in the JSON as TokenValue too");
+                None
+            }
+            (Some(token), None, _) => self.whole_token("--token-value", token),
+            (None, Some(token), _) => {
+                self.whole_token("TokenValue in the JSON", Secret::new(token))
+            }
+            (None, None, Some(token)) => self.whole_token(env_vars::TOKEN, token),
+            (None, None, None) => {
+                self.mistakes.add(
+                    "--token-value",
+                    format_args!("is missing, and {} is not set", env_vars::TOKEN),
+                );
+                None
+            }
+        }
+    }
+
+    fn whole_token(&mut self, place: &str, token: Secret) -> Option<Secret> {
+        self.check(place, !token.expose().is_empty(), "is empty")
+            .then_some(token)
+    }
+
+    /// The token as the first line of standard input.
+    fn read_token(&mut self, stdin: &mut dyn BufRead) -> Option<Secret> {
+        let mut line = Vec::new();
+        let read = stdin.take(RESPONSE_LIMIT).read_until(b'\n', &mut line);
+        let text = read
+            .map_err(|error| format!("cannot be read from standard input: {error}"))
+            .and_then(|_| {
+                String::from_utf8(line)
+                    .map_err(|_| "on standard input is not UTF-8 text".to_owned())
+            });
+        let text = self.keep("--token-value", text)?;
+        Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+    }
+
+    fn session_type(&mut self, value: Option<String>) {
+        let Some(value) = self.option("--session-type", "SessionType", value) else {
+            return;
+        };
+        let known = [
+            SessionType::STANDARD_STREAM,
+            SessionType::INTERACTIVE_COMMANDS,
+            SessionType::NON_INTERACTIVE_COMMANDS,
+        ];
+        if value == SessionType::PORT.as_str() {
+            self.mistakes
+                .add("--session-type", "sessions of type Port are not supported");
+        } else if !known.iter().any(|known| known.as_str() == value) {
+            self.mistakes.add(
+                "--session-type",
+                "is not Standard_Stream, InteractiveCommands or NonInteractiveCommands",
+            );
+        }
+    }
+
+    fn parameters(&mut self, option: Option<Secret>) {
+        let in_response = self
+            .response
+            .as_mut()
+            .and_then(|response| response.take("Parameters"));
+        if let Some(parameters) = &in_response
+            && !parameters.is_object()
+        {
+            self.mistakes.add(
+                "Parameters in the JSON",
+                format_args!("is {}, not a JSON object", kind(parameters)),
+            );
+        }
+        let Some(text) = option else { return };
+        if in_response.is_some() {
+            self.mistakes
+                .add("--parameters", "is given in the JSON as Parameters too");
+        }
+        if let Err(fault) = Response::parse(&text) {
+            self.mistakes.add("--parameters", fault);
+        }
+    }
+
+    fn endpoint(&mut self, value: Option<String>) {
+        if let Some(url) = self.option("--endpoint-url", "EndpointUrl", value) {
+            let host = url
+                .strip_prefix("https://")
+                .or_else(|| url.strip_prefix("http://"));
+            let fits = host.is_some_and(|host| {
+                !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic())
+            });
+            self.check(
+                "--endpoint-url",
+                fits,
+                "is not a URL that begins with https:// or http://",
+            );
+        }
+    }
+
+    fn keep<T>(&mut self, place: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|fault| self.mistakes.add(place, fault)).ok()
+    }
+
+    fn check(&mut self, place: &str, fits: bool, mistake: impl fmt::Display) -> bool {
+        if !fits {
+            self.mistakes.add(place, mistake);
+        }
+        fits
+    }
+}
+
+/// Bytes; a real response has a few kilobytes.
+const RESPONSE_LIMIT: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::args::Command;
+
+    const RESPONSE: &str =
+        r#"{"SessionId":"s-1","StreamUrl":"wss://example.com/x","TokenValue":"AAEAA"}"#;
+    const OPTIONS: [&str; 4] = ["--session-id", "s-1", "--stream-url", "wss://example.com/x"];
+
+    #[derive(Default)]
+    struct Around<'a> {
+        response: Option<&'a str>,
+        token: Option<&'a str>,
+        stdin: &'a [u8],
+    }
+
+    fn resolve_in(around: &mut Around<'_>, words: &[&str]) -> Result<SessionSettings, String> {
+        let words = [&["session-manager-plugin", "connect"], words].concat();
+        let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Command::Connect(args) = args.command else {
+            panic!("not connect")
+        };
+        let (response, token) = (
+            around.response.map(OsString::from),
+            around.token.map(OsString::from),
+        );
+        resolve(*args, response, token, &mut around.stdin).map_err(|mistakes| mistakes.to_string())
+    }
+
+    fn resolve_words(words: &[&str]) -> Result<SessionSettings, String> {
+        resolve_in(&mut Around::default(), words)
+    }
+
+    fn with_options(more: &[&str]) -> Vec<String> {
+        OPTIONS
+            .iter()
+            .chain(more)
+            .map(|word| (*word).to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_json_argument_is_enough() {
+        let settings = resolve_words(&[RESPONSE]).unwrap();
+        assert_eq!(settings.session_id, "s-1");
+        assert_eq!(settings.stream_url.host(), "example.com");
+        assert_eq!(settings.token.expose(), "AAEAA");
+    }
+
+    #[test]
+    fn options_are_enough_and_may_complete_the_json() {
+        let words = with_options(&["--token-value", "AAEAA", "--target", "i-0123456789abcdef0"]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let settings = resolve_words(&words).unwrap();
+        assert_eq!(settings.target.as_deref(), Some("i-0123456789abcdef0"));
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        let settings = resolve_words(&[
+            RESPONSE,
+            "--client-id",
+            id,
+            "--region",
+            "eu-west-1",
+            "--profile",
+            "p",
+        ])
+        .unwrap();
+        assert_eq!(settings.client_id, Some(Uuid::parse_str(id).unwrap()));
+        assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(settings.profile.as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn the_response_may_stand_in_the_environment_and_is_not_mixed_with_other_sessions() {
+        let mut around = Around {
+            response: Some(RESPONSE),
+            ..Around::default()
+        };
+        assert_eq!(resolve_in(&mut around, &[]).unwrap().session_id, "s-1");
+        let error = resolve_in(&mut around, &["--session-id", "s-2"]).unwrap_err();
+        assert!(error.contains("--stream-url: is missing"), "{error}");
+    }
+
+    #[test]
+    fn the_token_comes_from_the_environment_unless_an_option_has_it() {
+        let words = OPTIONS;
+        let mut around = Around {
+            token: Some("from-environment"),
+            ..Around::default()
+        };
+        assert_eq!(
+            resolve_in(&mut around, &words).unwrap().token.expose(),
+            "from-environment"
+        );
+        let words = with_options(&["--token-value", "from-option"]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(
+            resolve_in(&mut around, &words).unwrap().token.expose(),
+            "from-option"
+        );
+    }
+
+    #[test]
+    fn the_token_is_the_first_line_of_standard_input_and_the_rest_is_left() {
+        let words = with_options(&["--token-value", "-"]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut around = Around {
+            stdin: b"AAEAA\r\necho hello\n",
+            ..Around::default()
+        };
+        assert_eq!(
+            resolve_in(&mut around, &words).unwrap().token.expose(),
+            "AAEAA"
+        );
+        assert_eq!(around.stdin, b"echo hello\n");
+        let error = resolve_in(&mut Around::default(), &words).unwrap_err();
+        assert!(error.contains("--token-value: is empty"), "{error}");
+    }
+
+    #[test]
+    fn the_json_is_read_from_standard_input_up_to_the_end_of_its_line() {
+        let text = format!("{}\necho hello\n", RESPONSE.replace(',', ",\n  "));
+        let mut around = Around {
+            stdin: text.as_bytes(),
+            ..Around::default()
+        };
+        assert_eq!(resolve_in(&mut around, &["-"]).unwrap().session_id, "s-1");
+        assert_eq!(around.stdin, b"echo hello\n");
+        let mut around = Around {
+            stdin: b"{} more\n",
+            ..Around::default()
+        };
+        let error = resolve_in(&mut around, &["-"]).unwrap_err();
+        assert!(
+            error.contains("JSON on standard input: goes on behind the object"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once_and_by_name() {
+        let error = resolve_words(&[
+            "--stream-url",
+            "https://example.com",
+            "--client-id",
+            "7",
+            "--parameters",
+            "[]",
+            "--session-type",
+            "Shell",
+            "--region",
+            "US East",
+            "--endpoint-url",
+            "ssm",
+            "--target",
+            "",
+            "--document-name",
+            "",
+            "--profile",
+            "",
+        ])
+        .unwrap_err();
+        for name in [
+            "--session-id: is missing",
+            "--stream-url: the stream URL must begin with wss://",
+            "--token-value: is missing, and SSM_SESSION_TOKEN is not set",
+            "--client-id: is not a UUID",
+            "--parameters: is a list, not a JSON object",
+            "--session-type: is not Standard_Stream, InteractiveCommands or NonInteractiveCommands",
+            "--region: is not a region's name",
+            "--endpoint-url: is not a URL",
+            "--target: is not a name",
+            "--document-name: is not a name",
+            "--profile: is not a name",
+        ] {
+            assert!(error.contains(&format!("  {name}")), "{name}\n{error}");
+        }
+        assert_eq!(error.lines().count(), 13, "{error}");
+    }
+
+    #[test]
+    fn nothing_at_all_names_all_that_is_needed() {
+        let error = resolve_words(&[]).unwrap_err();
+        for option in ["--session-id", "--stream-url", "--token-value"] {
+            assert!(
+                error.contains(&format!("  {option}: is missing")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_a_mistake() {
+        let error =
+            resolve_words(&[RESPONSE, "--session-id", "s-2", "--token-value", "x"]).unwrap_err();
+        assert!(
+            error.contains("--session-id: is given in the JSON as SessionId too"),
+            "{error}"
+        );
+        assert!(
+            error.contains("--token-value: is given in the JSON as TokenValue too"),
+            "{error}"
+        );
+        let error = resolve_words(&[RESPONSE, RESPONSE]).unwrap_err();
+        assert!(error.contains("JSON: is given more than once"), "{error}");
+        assert!(!error.contains("AAEAA"), "{error}");
+    }
+
+    #[test]
+    fn plain_streams_to_other_machines_need_leave() {
+        let response = RESPONSE.replace("wss:", "ws:");
+        let error = resolve_words(&[&response]).unwrap_err();
+        assert!(
+            error.contains("--stream-url: the stream URL leads to example.com without TLS"),
+            "{error}"
+        );
+        resolve_words(&[&response, "--allow-plain"]).unwrap();
+        resolve_words(&[&response.replace("example.com", "127.0.0.1:9")]).unwrap();
+    }
+
+    #[test]
+    fn faults_within_the_json_are_named() {
+        let error =
+            resolve_words(&[r#"{"SessionId": 1, "StreamUrl": "", "Parameters": 3}"#]).unwrap_err();
+        assert!(
+            error.contains("JSON: SessionId is a number, not text"),
+            "{error}"
+        );
+        assert!(error.contains("--stream-url: is empty"), "{error}");
+        assert!(error.contains("--token-value: is missing"), "{error}");
+        assert!(
+            error.contains("Parameters in the JSON: is a number, not a JSON object"),
+            "{error}"
+        );
+        let error = resolve_words(&["{"]).unwrap_err();
+        assert!(error.contains("JSON: is not JSON: EOF"), "{error}");
+    }
+}
