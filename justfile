@@ -1,0 +1,52 @@
+# Every recipe is a plain command; `.ci/run` is the one list of checks.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# What CI runs, all of it
+check:
+    .ci/run
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Format check and clippy
+lint:
+    .ci/run fmt lint purity sleeps
+
+# All tests of the workspace
+test:
+    .ci/run test
+
+# API documentation, warnings are errors
+doc:
+    .ci/run doc
+
+# The real AWS CLI against the emulator; arguments go to pytest, e.g. `just e2e -k resize`
+e2e *arguments:
+    PYTEST_ADDOPTS="{{ arguments }}" .ci/run e2e
+
+# A shell through the emulator
+shell:
+    cargo run -p ssm-session-emulator -- shell
+
+# What a shell through the plugin costs, beside a bare WebSocket in the same run
+bench:
+    cargo bench -p session-manager-plugin --bench session
+
+# Licences, sources and duplicate versions of the dependencies
+deny:
+    cargo deny --all-features check
+
+# Line coverage of the protocol crate by its own tests: lists uncovered lines, fails under 95 %
+coverage:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # llvm-cov has to be of rustc's LLVM: rustup's component when installed, else Debian's package.
+    llvm="$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')"
+    if [[ -z ${LLVM_COV:-} && ! -x "$(rustc --print target-libdir)/../bin/llvm-cov" ]]; then
+      command -v "llvm-cov-$llvm" >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "llvm-$llvm"; }
+      export LLVM_COV="llvm-cov-$llvm" LLVM_PROFDATA="llvm-profdata-$llvm"
+    fi
+    command -v cargo-llvm-cov >/dev/null || cargo install cargo-llvm-cov --locked
+    cargo llvm-cov --package ssm-session-proto --show-missing-lines --fail-under-lines 95
