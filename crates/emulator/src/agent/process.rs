@@ -9,6 +9,8 @@ use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::process::Command;
 
+use super::signals::start_with_defaults;
+
 /// A command as the agent starts one on the node: in the user's home, with the terminal type and the locale
 /// the agent sets.
 ///
@@ -25,6 +27,7 @@ pub(super) fn command_on_node(program: impl AsRef<OsStr>) -> Command {
     {
         command.env("HOME", &home).current_dir(&home);
     }
+    start_with_defaults(&mut command);
     command
 }
 
@@ -136,14 +139,15 @@ fn groups_of_session(leader: Pid) -> Vec<Pid> {
     vec![leader]
 }
 
-/// From `/proc/<pid>/stat`: `pid (name) state parent group session …`, where the name may hold anything.
+/// From `/proc/<pid>/stat`: `pid (name) state parent group session …`, where the name may hold anything, and group and
+/// session of a process that is just ending are -1.
 #[cfg(target_os = "linux")]
 fn group_and_session(stat: &str) -> Option<(Pid, Pid)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut numbers = fields
         .split_ascii_whitespace()
         .skip(2)
-        .map(|field| Pid::from_raw(field.parse().ok()?));
+        .map(|field| Pid::from_raw(field.parse().ok().filter(|id| *id > 0)?));
     Some((numbers.next()??, numbers.next()??))
 }
 
@@ -156,6 +160,12 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_is_just_ending_is_in_no_session() {
+        assert_eq!(group_and_session("12 (sh) X 0 -1 -1 0 -1"), None);
+    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -262,7 +261,7 @@ fn shutting_down_leaves_no_process() {
         let process = Process::announced(&mut session).await;
         let (transcript, ()) = tokio::join!(Transcript::of(&mut session), emulator.shutdown());
         assert_eq!(transcript.close.by, EndedBy::Service);
-        assert!(!process.is_running());
+        process.ended().await;
     });
 }
 
@@ -401,36 +400,35 @@ impl Transcript {
 
 /// A process of a session, held by a descriptor so that its id cannot become another's.
 struct Process {
-    id: i32,
     descriptor: OwnedFd,
 }
 
 impl Process {
     async fn announced(session: &mut Session) -> Self {
         let text = read_until(session, " .\r\n").await;
-        let id = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let id: i32 = text.split(' ').nth(1).unwrap().parse().unwrap();
         let descriptor =
             rustix::process::pidfd_open(Pid::from_raw(id).unwrap(), PidfdFlags::empty()).unwrap();
-        Self { id, descriptor }
+        Self { descriptor }
     }
 
     fn is_running(&self) -> bool {
-        Path::new(&format!("/proc/{}", self.id)).exists()
+        !self.ends_within(0)
     }
 
     async fn ended(self) {
-        let guard = Timespec {
-            tv_sec: 60,
+        let ended = tokio::task::spawn_blocking(move || self.ends_within(60));
+        assert!(ended.await.unwrap(), "the process lives on");
+    }
+
+    /// A descriptor becomes readable when its process has ended, waited for or not.
+    fn ends_within(&self, seconds: i64) -> bool {
+        let limit = Timespec {
+            tv_sec: seconds,
             tv_nsec: 0,
         };
-        let waiting = move || {
-            poll(
-                &mut [PollFd::new(&self.descriptor, PollFlags::IN)],
-                Some(&guard),
-            )
-        };
-        let ended = tokio::task::spawn_blocking(waiting).await.unwrap().unwrap();
-        assert_eq!(ended, 1, "the process lives on");
+        let mut descriptor = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        poll(&mut descriptor, Some(&limit)).unwrap() == 1
     }
 }
 
