@@ -21,7 +21,8 @@ pub(crate) enum ExitStatus {
     Usage,
     Signal(Signal),
     Bug,
-    Remote(i32),
+    /// As the session's outcome has it.
+    Session(u8),
 }
 
 impl ExitStatus {
@@ -33,9 +34,7 @@ impl ExitStatus {
             Self::Usage => 2,
             Self::Signal(signal) => signal.status(),
             Self::Bug => 255,
-            // Windows nodes have wider codes; of those the low byte is kept unless it would read as success.
-            Self::Remote(0) => 0,
-            Self::Remote(code) => code.to_le_bytes()[0].max(1),
+            Self::Session(status) => status,
         }
     }
 }
@@ -43,24 +42,5 @@ impl ExitStatus {
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status.number())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_remote_status_is_passed_through() {
-        for code in [0, 1, 3, 42, 127, 255] {
-            assert_eq!(i32::from(ExitStatus::Remote(code).number()), code);
-        }
-    }
-
-    #[test]
-    fn a_failure_never_becomes_success() {
-        assert_eq!(ExitStatus::Remote(256).number(), 1);
-        assert_eq!(ExitStatus::Remote(-1).number(), 255);
-        assert_eq!(ExitStatus::Remote(0x0000_0103).number(), 3);
     }
 }

@@ -20,6 +20,7 @@ mod job;
 mod process;
 mod properties;
 mod separate;
+mod signals;
 mod terminal;
 mod text;
 mod words;

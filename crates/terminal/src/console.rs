@@ -5,14 +5,11 @@ use std::future::Future;
 use std::io;
 use std::io::IsTerminal as _;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ssm_session::Close;
 use ssm_session::Session;
 use ssm_session_proto::OutputStream;
-use ssm_session_proto::SessionType;
 use tokio::time::Instant;
 
 use crate::output::Output;
@@ -23,7 +20,10 @@ use crate::signals::Signals;
 use crate::text::with_returns;
 
 mod conversation;
+mod outcome;
 mod typing;
+
+pub use outcome::Outcome;
 
 /// Where a session's output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,24 +34,6 @@ pub enum Streams {
     /// Standard output carries the far end's standard output and nothing else; its standard error and messages go to
     /// standard error.
     Separate,
-}
-
-/// How a session on the console ended.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It ended by itself, or by the network.
-    Closed(Close),
-    /// A signal told this process to end it.
-    Signalled(Signal),
-    /// Whoever read standard output reads no more.
-    OutputClosed,
-    /// Standard output could not be written to.
-    OutputFailed(Arc<io::Error>),
-    /// Standard input could not be read from.
-    InputFailed(io::Error),
-    /// The far end runs a kind of session that has no place on a terminal.
-    Unsupported(SessionType),
 }
 
 /// This process's terminal, standard streams and signals, for the one session of a program.

@@ -1,10 +1,8 @@
 //! A session as AWS's plugin runs it: all texts on standard output, status 0.
 
-use ssm_session::Close;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
 use ssm_session_terminal::Streams;
-use ssm_session_terminal::sanitised;
 
 use super::NoSession;
 use super::Task;
@@ -29,7 +27,7 @@ async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus 
     let text = match open(&mut console, &settings).await {
         Ok(session) => {
             let agent = format!("the agent on {} to answer", settings.shown_target());
-            ending(&id, console.run(session, agent).await)
+            ending(&id, &console.run(session, agent).await)
         }
         Err(NoSession::Failed(reason)) => compat::cannot_start(&reason),
         Err(NoSession::Signalled(_)) => compat::ending(&id, ""),
@@ -39,30 +37,14 @@ async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus 
     ExitStatus::Success
 }
 
-fn ending(id: &str, outcome: Outcome) -> String {
+fn ending(id: &str, outcome: &Outcome) -> String {
+    let words = outcome.message().unwrap_or_default();
     match outcome {
-        Outcome::Closed(close) => closed(id, &close),
-        Outcome::Unsupported(session_type) => {
-            let kind = session_type.as_str();
-            compat::cannot_start(&format!("sessions of type {kind} are not supported"))
+        Outcome::Unsupported(_) => compat::cannot_start(&words),
+        // Our own words for an end that was asked for are not among the texts callers know.
+        Outcome::Closed(close) if !close.channel_closed && !close.is_failure() => {
+            compat::ending(id, "")
         }
-        Outcome::OutputFailed(error) => compat::ending(
-            id,
-            &format!("standard output could not be written: {error}"),
-        ),
-        Outcome::InputFailed(error) => {
-            compat::ending(id, &format!("standard input could not be read: {error}"))
-        }
-        // By a signal, or because nobody reads any more.
-        _ => compat::ending(id, ""),
-    }
-}
-
-/// The service's words, which may have several lines, or ours.
-fn closed(id: &str, close: &Close) -> String {
-    if close.channel_closed || close.is_failure() {
-        compat::ending(id, &sanitised(&close.message))
-    } else {
-        compat::ending(id, "")
+        _ => compat::ending(id, &words),
     }
 }

@@ -24,7 +24,6 @@ use ssm_session_proto::DataKeyRequest;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
 use ssm_session_terminal::Streams;
-use ssm_session_terminal::one_line;
 
 use super::Agent;
 
@@ -86,6 +85,11 @@ impl Shell {
         };
         let mut console =
             Console::open(Streams::Separate).context("the terminal could not be taken over")?;
+        console
+            .print_error(&format!(
+                "A shell on the emulated node {target}: it runs on this machine, as you. `exit` ends it.\n"
+            ))
+            .await;
         let connected = console
             .wait_for(&target, ssm_session::connect(start, options))
             .await;
@@ -93,41 +97,12 @@ impl Shell {
             Ok(session) => console.run(session?, &target).await,
             Err(signal) => Outcome::Signalled(signal),
         };
-        let status = tell(&mut console, outcome).await;
+        if let Some(message) = outcome.message() {
+            console.print_error(&format!("{message}\n")).await;
+        }
         console.close().await;
-        Ok(status)
+        Ok(outcome.status().into())
     }
-}
-
-/// Tells the user how the session ended, where there is something to tell; the answer is the program's exit status.
-async fn tell(console: &mut Console, outcome: Outcome) -> ExitCode {
-    match outcome {
-        Outcome::Closed(close) => {
-            if !close.message.trim().is_empty() {
-                console
-                    .print_error(&format!("{}\n", one_line(&close.message)))
-                    .await;
-            }
-            match close.exit_code {
-                Some(code) => exit_status(code),
-                None if close.is_failure() => ExitCode::FAILURE,
-                None => ExitCode::SUCCESS,
-            }
-        }
-        Outcome::Signalled(signal) => signal.status().into(),
-        Outcome::OutputClosed => ExitCode::SUCCESS,
-        other => {
-            console
-                .print_error(&format!("ssm-emulator: {other:?}\n"))
-                .await;
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// A process can end with no more than 8 bits of status.
-fn exit_status(code: i32) -> ExitCode {
-    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// The emulated KMS, asked directly.
