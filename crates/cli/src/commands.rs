@@ -77,7 +77,7 @@ fn with_console<F: Future<Output = ExitStatus>>(
 /// The signal that ended the wait, or why there is no connection.
 async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Session, NoSession> {
     let start = SessionStart {
-        session_id: settings.wire_id(),
+        session_id: settings.session_id.clone(),
         stream_url: settings.stream_url.clone(),
         token: settings.token.clone(),
     };

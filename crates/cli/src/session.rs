@@ -19,15 +19,6 @@ pub(crate) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// The session's id for the client, which logs it; nothing but an encryption context needs it otherwise.
-    pub(crate) fn wire_id(&self) -> String {
-        if self.is_id_the_token() {
-            HIDDEN_ID.to_owned()
-        } else {
-            self.session_id.clone()
-        }
-    }
-
     /// The session's id, fit for a terminal.
     pub(crate) fn shown_id(&self) -> String {
         if self.is_id_the_token() {

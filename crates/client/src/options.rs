@@ -12,14 +12,34 @@ use crate::trust::Trust;
 use crate::url::StreamUrl;
 
 /// What StartSession answered (docs/PROTOCOL.md, 1.1).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionStart {
-    /// Names the session, to the service and in the encryption context.
+    /// Names the session in the encryption context and in logs.
     pub session_id: String,
     /// Where its WebSocket is.
     pub stream_url: StreamUrl,
     /// What admits us there.
     pub token: Secret,
+}
+
+impl SessionStart {
+    /// The id, which some callers fill with the token: then a stand-in, for ids are shown and
+    /// leave this process.
+    pub(crate) fn id(&self) -> &str {
+        if self.session_id == self.token.expose() {
+            return "(the token)";
+        }
+        &self.session_id
+    }
+}
+
+impl fmt::Debug for SessionStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionStart")
+            .field("session_id", &self.id())
+            .field("stream_url", &self.stream_url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything about a session that is ours to choose.
@@ -46,5 +66,26 @@ impl fmt::Debug for Options {
             .field("timeouts", &self.timeouts)
             .field("trust", &self.trust)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::PlainPolicy;
+
+    fn start(session_id: &str) -> SessionStart {
+        SessionStart {
+            session_id: session_id.to_owned(),
+            stream_url: StreamUrl::parse("wss://example.com", PlainPolicy::Loopback).unwrap(),
+            token: Secret::new("the-token"),
+        }
+    }
+
+    #[test]
+    fn a_token_in_place_of_the_id_is_not_shown() {
+        assert_eq!(start("s-1").id(), "s-1");
+        let shown = format!("{:?} {}", start("the-token"), start("the-token").id());
+        assert!(!shown.contains("the-token"), "{shown}");
     }
 }

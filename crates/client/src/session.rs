@@ -48,7 +48,7 @@ const WAITING_WRITES: usize = 8;
 ///
 /// Outside a Tokio runtime with I/O and time enabled.
 pub async fn connect(start: SessionStart, options: Options) -> Result<Session, ConnectError> {
-    let span = tracing::info_span!("session", id = %start.session_id);
+    let span = tracing::info_span!("session", id = start.id());
     let opening = async {
         let connector = Connector::new(options.trust.clone(), options.timeouts);
         let url = &start.stream_url;
@@ -79,7 +79,7 @@ pub async fn connect_over<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let span = tracing::info_span!("session", id = %start.session_id);
+    let span = tracing::info_span!("session", id = start.id());
     let opening = async {
         let socket = open(connection, &start.stream_url, options.timeouts.upgrade).await?;
         begin(socket, start, options, span.clone())
@@ -110,7 +110,7 @@ where
         .unwrap_or_default();
     let config = ClientConfig {
         client_id,
-        session_id: start.session_id.clone(),
+        session_id: start.id().to_owned(),
         target: options.target,
     };
     let mut machine = ClientSession::new(config, WallClock::new(now, unix), seed);
@@ -127,7 +127,7 @@ where
     let driver = Driver::new(machine, socket, ports, options.data_keys, options.timeouts);
     tokio::spawn(driver.run().instrument(span));
     Ok(Session {
-        id: start.session_id,
+        id: start.id().to_owned(),
         client_id,
         control: SessionControl { write, wish },
         events: receiver,
