@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use ssm_session::ConnectError;
 use ssm_session::Connector;
 use ssm_session::DataKeys;
 use ssm_session::Options;
@@ -93,9 +94,20 @@ async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Sessi
         .await
     {
         Ok(Ok(session)) => Ok(session),
-        Ok(Err(error)) => Err(NoSession::Failed(report::sentence(&error.into()))),
+        Ok(Err(error)) => Err(NoSession::Failed(not_connected(error))),
         Err(signal) => Err(NoSession::Signalled(signal)),
     }
+}
+
+/// What went wrong, and what to do next.
+fn not_connected(error: ConnectError) -> String {
+    let advice = error.advice();
+    let mut sentence = report::sentence(&error.into());
+    if let Some(advice) = advice {
+        sentence.push_str("; ");
+        sentence.push_str(advice);
+    }
+    sentence
 }
 
 /// Why there is no session.

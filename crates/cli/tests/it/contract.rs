@@ -132,6 +132,8 @@ async fn a_connection_that_is_refused_is_reported_behind_the_first_text() {
     let expected = "\nStarting session with SessionId: s-1\nCannot perform start session: ";
     assert!(finished.stdout.starts_with(expected), "{finished:?}");
     assert!(finished.stdout.contains("127.0.0.1"), "{finished:?}");
+    let advice = "; check the network, the firewall and the VPC endpoints\n";
+    assert!(finished.stdout.ends_with(advice), "{finished:?}");
     assert_eq!((finished.stderr.as_str(), finished.status), ("", Some(0)));
 }
 
