@@ -5,7 +5,7 @@
 //! it, acknowledges, sends again and keeps the connection alive, whatever the application is busy
 //! with.
 //!
-//! ```
+//! ```ignore-windows
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! use ssm_session::{Options, PlainPolicy, SessionEvent, SessionStart, StreamUrl};
 //! # use ssm_session_emulator::{Emulator, Plan, StartSession};
