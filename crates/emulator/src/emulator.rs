@@ -1,12 +1,18 @@
 //! A running emulator.
 
-use std::collections::BTreeMap;
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::future::FutureExt as _;
+use ssm_session::DataKeyError;
+use ssm_session::DataKeys;
+use ssm_session_proto::DATA_KEY_LENGTH;
 use ssm_session_proto::DataKey;
+use ssm_session_proto::DataKeyRequest;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -122,32 +128,28 @@ impl Drop for Emulator {
     }
 }
 
-/// The KMS of an emulator.
+/// The KMS of an emulator, asked directly: a source of data keys for encrypted sessions. It errs
+/// with `NotFoundException` and `DisabledException`, as GenerateDataKey.
 #[derive(Clone, Debug)]
 pub struct EmulatedKms(Arc<Kms>);
 
-impl EmulatedKms {
-    /// A data key for a session, as GenerateDataKey makes it. `key_id` is an id, an alias or the ARN of either.
-    ///
-    /// # Errors
-    ///
-    /// `NotFoundException` and `DisabledException`, as the operation.
-    pub fn generate_data_key(
-        &self,
-        key_id: &str,
-        encryption_context: &BTreeMap<String, String>,
-    ) -> Result<DataKey, ServiceError> {
+impl DataKeys for EmulatedKms {
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
         let key = self
             .0
-            .generate_data_key(key_id, DATA_KEY_LENGTH, encryption_context)?;
-        Ok(DataKey {
-            plaintext: key.plaintext,
-            ciphertext: key.ciphertext,
-        })
+            .generate_data_key(
+                &request.key_id,
+                DATA_KEY_LENGTH,
+                &request.encryption_context,
+            )
+            .map(|key| DataKey {
+                plaintext: key.plaintext,
+                ciphertext: key.ciphertext,
+            })
+            .map_err(DataKeyError::new);
+        future::ready(key).boxed()
     }
 }
 
-/// Bytes of a session's data key, one AES-256 key for each direction (`docs/PROTOCOL.md` 6).
-const DATA_KEY_LENGTH: usize = 64;
 /// Above the limits of every task: a session takes at most 5 s to end and 4 s to say goodbye.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);

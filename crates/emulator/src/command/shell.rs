@@ -6,21 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use futures_util::future::BoxFuture;
-use futures_util::future::FutureExt as _;
-use ssm_session::DataKeyError;
-use ssm_session::DataKeys;
 use ssm_session::Options;
 use ssm_session::PlainPolicy;
 use ssm_session::SessionStart;
 use ssm_session::StreamUrl;
-use ssm_session_emulator::EmulatedKms;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Plan;
 use ssm_session_emulator::StartSession;
 use ssm_session_emulator::Target;
-use ssm_session_proto::DataKey;
-use ssm_session_proto::DataKeyRequest;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
 use ssm_session_terminal::Streams;
@@ -80,7 +73,7 @@ impl Shell {
         };
         let options = Options {
             target: Some(target.clone()),
-            data_keys: Some(Arc::new(Keys(emulator.kms()))),
+            data_keys: Some(Arc::new(emulator.kms())),
             ..Options::default()
         };
         let mut console =
@@ -102,18 +95,6 @@ impl Shell {
         }
         console.close().await;
         Ok(outcome.status().into())
-    }
-}
-
-/// The emulated KMS, asked directly.
-struct Keys(EmulatedKms);
-
-impl DataKeys for Keys {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
-        let key = self
-            .0
-            .generate_data_key(&request.key_id, &request.encryption_context);
-        async move { key.map_err(DataKeyError::new) }.boxed()
     }
 }
 

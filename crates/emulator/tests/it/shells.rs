@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use futures_util::future::FutureExt as _;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
@@ -14,8 +12,6 @@ use rustix::process::Pid;
 use rustix::process::PidfdFlags;
 use serde_json::json;
 use ssm_session::Close;
-use ssm_session::DataKeyError;
-use ssm_session::DataKeys;
 use ssm_session::EndedBy;
 use ssm_session::Options;
 use ssm_session::PlainPolicy;
@@ -24,14 +20,11 @@ use ssm_session::SessionEvent;
 use ssm_session::SessionStart;
 use ssm_session::StreamUrl;
 use ssm_session_emulator::ChallengeMode;
-use ssm_session_emulator::EmulatedKms;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Pacing;
 use ssm_session_emulator::Plan;
 use ssm_session_emulator::StartSession;
 use ssm_session_emulator::StartedSession;
-use ssm_session_proto::DataKey;
-use ssm_session_proto::DataKeyRequest;
 use ssm_session_proto::MessageType;
 use ssm_session_proto::OutputStream;
 
@@ -337,7 +330,7 @@ async fn attach(emulator: &Emulator, started: &StartedSession) -> Session {
     };
     let options = Options {
         target: Some(StartSession::default().target),
-        data_keys: Some(Arc::new(Keys(emulator.kms()))),
+        data_keys: Some(Arc::new(emulator.kms())),
         ..Options::default()
     };
     ssm_session::connect(start, options).await.unwrap()
@@ -429,16 +422,5 @@ impl Process {
         };
         let mut descriptor = [PollFd::new(&self.descriptor, PollFlags::IN)];
         poll(&mut descriptor, Some(&limit)).unwrap() == 1
-    }
-}
-
-struct Keys(EmulatedKms);
-
-impl DataKeys for Keys {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
-        let key = self
-            .0
-            .generate_data_key(&request.key_id, &request.encryption_context);
-        async move { key.map_err(DataKeyError::new) }.boxed()
     }
 }
