@@ -33,6 +33,9 @@ pub struct Close {
     pub message: String,
     /// Whether the service closed the channel, so that nothing of the session is left.
     pub channel_closed: bool,
+    /// Whether the end of the output is missing: messages were lost on the way, and the service
+    /// closed the channel before they were sent again.
+    pub incomplete: bool,
     /// The code of the WebSocket close frame, if that ended the session.
     pub close_code: Option<u16>,
     failure: bool,
@@ -45,13 +48,15 @@ impl Close {
             exit_code: None,
             message: message.into(),
             channel_closed: false,
+            incomplete: false,
             close_code: None,
             failure: true,
         }
     }
 
     /// Whether something went wrong between us and the service. A session that the service
-    /// closed in good order is no failure, whatever became of the remote command.
+    /// closed in good order and with all its output is no failure, whatever became of the remote
+    /// command.
     pub fn is_failure(&self) -> bool {
         self.failure
     }
@@ -66,9 +71,10 @@ impl Close {
     pub(crate) fn from_reason(reason: CloseReason, asked: bool) -> Self {
         let by = if asked { EndedBy::Us } else { EndedBy::Service };
         match reason {
-            CloseReason::ChannelClosed { output } => Self {
+            CloseReason::ChannelClosed { output, incomplete } => Self {
                 channel_closed: true,
-                failure: false,
+                incomplete,
+                failure: incomplete,
                 ..Self::new(by, output)
             },
             CloseReason::Terminated => Self::asked("the session was left as asked"),
@@ -134,6 +140,7 @@ mod tests {
     fn a_closed_channel_is_no_failure_and_keeps_its_words_raw() {
         let reason = || CloseReason::ChannelClosed {
             output: "\nbye\n".to_owned(),
+            incomplete: false,
         };
         let close = Close::from_reason(reason(), false);
         assert_eq!(
@@ -142,6 +149,16 @@ mod tests {
         );
         assert!(close.channel_closed && !close.is_failure() && !close.may_live_on());
         assert_eq!(Close::from_reason(reason(), true).by, EndedBy::Us);
+    }
+
+    #[test]
+    fn missing_output_is_a_failure_even_in_a_closed_channel() {
+        let reason = CloseReason::ChannelClosed {
+            output: String::new(),
+            incomplete: true,
+        };
+        let close = Close::from_reason(reason, false);
+        assert!(close.channel_closed && close.incomplete && close.is_failure());
     }
 
     #[test]

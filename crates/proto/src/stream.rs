@@ -151,6 +151,11 @@ impl ReliableStream {
         self.send.restart();
     }
 
+    /// Whether a message of the peer is missing that others came behind.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.recv.has_gap()
+    }
+
     /// Whether there is a connection.
     pub(crate) fn is_connected(&self) -> bool {
         self.connected

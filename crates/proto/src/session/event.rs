@@ -90,6 +90,8 @@ pub enum CloseReason {
     ChannelClosed {
         /// The agent's or service's words, often empty. Not to be trusted on a terminal.
         output: String,
+        /// Whether output is missing: some came that belongs behind a message that never did.
+        incomplete: bool,
     },
     /// The handshake did not succeed; says why.
     HandshakeFailed(String),

@@ -63,6 +63,11 @@ impl ReorderBuffer {
         Arrival::Kept
     }
 
+    /// Whether messages are kept that wait for one before them.
+    pub(super) fn has_gap(&self) -> bool {
+        !self.early.is_empty()
+    }
+
     /// Consumes the expected number.
     pub(super) fn advance(&mut self) {
         self.expected = self.expected.next();

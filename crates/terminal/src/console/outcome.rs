@@ -33,6 +33,10 @@ impl Outcome {
     #[must_use]
     pub fn message(&self) -> Option<String> {
         match self {
+            Self::Closed(close) if close.incomplete => {
+                let words = format!("{}\n{MISSING}", close.message);
+                Some(sanitised(words.trim()))
+            }
             // No words are the service's way to say that all went well.
             Self::Closed(close) => {
                 Some(sanitised(close.message.trim())).filter(|words| !words.is_empty())
@@ -64,6 +68,9 @@ impl Outcome {
         }
     }
 }
+
+const MISSING: &str =
+    "The end of the output is missing: it was lost on the way and the session is over.";
 
 /// Windows nodes have wider codes; of those the low byte is kept unless it would read as success.
 fn status_of(code: i32) -> u8 {

@@ -128,6 +128,7 @@ impl ClientSession {
             Some(failure) => CloseReason::HandshakeFailed(failure),
             None => CloseReason::ChannelClosed {
                 output: body.output,
+                incomplete: self.stream.has_gap(),
             },
         };
         self.close(reason);

@@ -19,7 +19,24 @@ const TERMINATED: Event = Event::Closed(CloseReason::Terminated);
 
 fn closed(output: &str) -> Event {
     let output = output.to_owned();
-    Event::Closed(CloseReason::ChannelClosed { output })
+    Event::Closed(CloseReason::ChannelClosed {
+        output,
+        incomplete: false,
+    })
+}
+
+#[test]
+fn output_that_is_missing_when_the_channel_closes_is_told() {
+    let mut client = Client::in_shell();
+    let first = client.message(PayloadType::OUTPUT, "one");
+    client.numbered(first + 2, PayloadType::OUTPUT, "three");
+    assert_eq!(client.events().len(), 1, "what is behind a gap waits");
+    client.aside(MessageType::CHANNEL_CLOSED, "{}");
+    let reason = CloseReason::ChannelClosed {
+        output: String::new(),
+        incomplete: true,
+    };
+    assert_eq!(client.events(), [Event::Closed(reason)]);
 }
 
 #[test]
