@@ -73,15 +73,11 @@ impl Composer {
         payload: impl Into<Bytes>,
         now: Instant,
     ) -> Message {
-        Message {
+        Message::aside(
             message_type,
-            schema_version: Message::schema_version(),
-            created: self.clock.at(now),
-            sequence_number: SequenceNumber::FIRST,
-            flags: Flags::SYN_FIN,
-            id: self.uuid(),
-            payload_type: PayloadType::NONE,
-            payload: payload.into(),
-        }
+            payload.into(),
+            self.uuid(),
+            self.clock.at(now),
+        )
     }
 }

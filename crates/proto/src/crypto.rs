@@ -15,6 +15,8 @@ pub const DATA_KEY_LENGTH: usize = 64;
 
 const KEY_LENGTH: usize = DATA_KEY_LENGTH / 2;
 const TAG_LENGTH: usize = 16;
+/// Bytes by which a sealed payload is longer than its plaintext: nonce and tag.
+pub(crate) const SEAL_OVERHEAD: usize = NONCE_LEN + TAG_LENGTH;
 
 /// A data key as KMS made it.
 #[derive(Clone)]
@@ -80,7 +82,7 @@ impl SessionCipher {
         nonce: [u8; NONCE_LEN],
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let mut body = Vec::with_capacity(plaintext.len().saturating_add(NONCE_LEN + TAG_LENGTH));
+        let mut body = Vec::with_capacity(plaintext.len().saturating_add(SEAL_OVERHEAD));
         body.extend_from_slice(&nonce);
         body.extend_from_slice(plaintext);
         let plain = body.get_mut(NONCE_LEN..).ok_or(CryptoError::Seal)?;

@@ -158,8 +158,23 @@ impl Message {
         Ok((message, field(frame, 80)?))
     }
 
-    pub(crate) fn schema_version() -> u32 {
-        SCHEMA_VERSION
+    /// A message outside the streams: acknowledgement, session state, or the service's word.
+    pub(crate) fn aside(
+        message_type: MessageType,
+        payload: Bytes,
+        id: Uuid,
+        created: UnixMillis,
+    ) -> Self {
+        Self {
+            message_type,
+            schema_version: SCHEMA_VERSION,
+            created,
+            sequence_number: SequenceNumber::FIRST,
+            flags: Flags::SYN_FIN,
+            id,
+            payload_type: PayloadType::NONE,
+            payload,
+        }
     }
 }
 

@@ -4,11 +4,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::message::ChannelClosed;
-use crate::message::Flags;
 use crate::message::Message;
 use crate::message::MessageType;
-use crate::message::PayloadType;
-use crate::message::SequenceNumber;
 use crate::session::Frame;
 use crate::time::UnixMillis;
 
@@ -42,15 +39,5 @@ pub fn channel_closed(session_id: &str, output: &str, id: Uuid, created: UnixMil
 }
 
 fn frame(message_type: MessageType, payload: Bytes, id: Uuid, created: UnixMillis) -> Frame {
-    let message = Message {
-        message_type,
-        schema_version: Message::schema_version(),
-        created,
-        sequence_number: SequenceNumber::FIRST,
-        flags: Flags::SYN_FIN,
-        id,
-        payload_type: PayloadType::NONE,
-        payload,
-    };
-    Frame::Binary(message.encode())
+    Frame::Binary(Message::aside(message_type, payload, id, created).encode())
 }

@@ -20,6 +20,14 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::crypto::SEAL_OVERHEAD;
+
+/// Bytes of a payload before encryption: what every peer sends and every service takes
+/// (docs/PROTOCOL.md 9).
+const PAYLOAD: usize = 1024;
+/// Room a payload needs at the most.
+const PAYLOAD_ROOM: usize = PAYLOAD + SEAL_OVERHEAD;
+
 /// One WebSocket message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Frame {

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use super::Frame;
 use super::OutputStream;
+use super::PAYLOAD_ROOM;
 use super::SessionType;
 use crate::composer::Composer;
 use crate::crypto::DataKey;
@@ -314,7 +315,7 @@ impl AgentSession {
 
     /// What follows from the state as it is after an input.
     fn settle(&mut self, now: Instant) {
-        if self.refused && !self.stream.is_paused() && self.stream.has_room(1024 + 28) {
+        if self.refused && !self.stream.is_paused() && self.stream.has_room(PAYLOAD_ROOM) {
             self.refused = false;
             self.events.push_back(AgentEvent::Writable);
         }

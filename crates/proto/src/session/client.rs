@@ -46,8 +46,6 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 const FAILURE_LIMIT: Duration = Duration::from_secs(3);
 /// The byte upon which an agent interrupts a command without terminal (docs/PROTOCOL.md 7.3).
 const INTERRUPT: &[u8] = b"\x03";
-/// Room a payload needs at the most: 1024 bytes, nonce and tag.
-const PAYLOAD_ROOM: usize = 1024 + 28;
 
 /// What a client knows of its session beforehand.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::PAYLOAD;
+
 /// Most bytes kept here.
 const MAX_BYTES: usize = 64 * 1024;
-/// Bytes of a payload: what every peer sends and every service takes (docs/PROTOCOL.md 9).
-const PAYLOAD: usize = 1024;
 
 /// Writes in order, each remembered as one, because a line feed means something else when it
 /// was written alone.

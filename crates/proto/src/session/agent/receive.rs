@@ -31,8 +31,7 @@ impl AgentSession {
 
     fn on_stream_message(&mut self, message: Message, now: Instant) {
         let acknowledgement = Acknowledge::of(&message);
-        let arrival = self.stream.handle_message(message);
-        let Arrival::Next(message) = arrival else {
+        let Arrival::Next(message) = self.stream.handle_message(message) else {
             return;
         };
         if self.held.is_some() {

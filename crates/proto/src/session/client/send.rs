@@ -5,11 +5,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::ClientSession;
-use super::PAYLOAD_ROOM;
 use crate::handshake::client::ClientHandshake;
 use crate::message::PayloadType;
 use crate::session::CloseReason;
 use crate::session::Event;
+use crate::session::PAYLOAD_ROOM;
 
 impl ClientSession {
     /// Moves size and input into the stream as far as both are ready.
