@@ -10,7 +10,6 @@ use ssm_session::Connector;
 use ssm_session::DataKeys;
 use ssm_session::Options;
 use ssm_session::Session;
-use ssm_session::SessionStart;
 use ssm_session_aws::KmsDataKeys;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Signal;
@@ -77,20 +76,15 @@ fn with_console<F: Future<Output = ExitStatus>>(
 ///
 /// The signal that ended the wait, or why there is no connection.
 async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Session, NoSession> {
-    let start = SessionStart {
-        session_id: settings.session_id.clone(),
-        stream_url: settings.stream_url.clone(),
-        token: settings.token.clone(),
-    };
     let options = Options {
         target: settings.target.clone(),
         client_id: settings.client_id,
         data_keys: Some(data_keys(settings)),
         ..Options::default()
     };
-    let host = format!("the connection to {}", settings.stream_url.host());
+    let host = format!("the connection to {}", settings.start.stream_url.host());
     match console
-        .wait_for(host, ssm_session::connect(start, options))
+        .wait_for(host, ssm_session::connect(settings.start.clone(), options))
         .await
     {
         Ok(Ok(session)) => Ok(session),

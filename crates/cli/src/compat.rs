@@ -7,6 +7,7 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 use ssm_session::PlainPolicy;
+use ssm_session::SessionStart;
 use ssm_session::StreamUrl;
 use ssm_session_proto::CLIENT_VERSION;
 use ssm_session_proto::Secret;
@@ -137,9 +138,11 @@ fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettin
         target,
     } = rest(words)?;
     Ok(SessionSettings {
-        session_id,
-        stream_url,
-        token,
+        start: SessionStart {
+            session_id,
+            stream_url,
+            token,
+        },
         target,
         client_id: None,
         region,
@@ -332,8 +335,8 @@ mod tests {
         ];
         for count in 3..=all.len() {
             let settings = settings(&all[..count]);
-            assert_eq!(settings.session_id, "s-1");
-            assert_eq!(settings.token.expose(), "AAEAA");
+            assert_eq!(settings.start.session_id, "s-1");
+            assert_eq!(settings.start.token.expose(), "AAEAA");
             assert_eq!(settings.region.as_deref(), Some("us-east-1"));
             assert_eq!(settings.profile.as_deref(), (count > 3).then_some("dev"));
             assert_eq!(
@@ -366,7 +369,7 @@ mod tests {
     fn a_session_id_may_be_nonsense() {
         let response = RESPONSE.replace(r#""SessionId":"s-1""#, r#""SessionId":"\u001b[2J""#);
         assert_eq!(
-            settings(&[&response, "", "StartSession"]).session_id,
+            settings(&[&response, "", "StartSession"]).start.session_id,
             "\x1b[2J"
         );
     }

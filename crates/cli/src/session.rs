@@ -1,16 +1,13 @@
 //! A session to run, whoever asked for it.
 
-use ssm_session::StreamUrl;
-use ssm_session_proto::Secret;
+use ssm_session::SessionStart;
 use ssm_session_terminal::one_line;
 use uuid::Uuid;
 
 /// A session that has been started, and all that is needed to connect to it.
 #[derive(Debug)]
 pub(crate) struct SessionSettings {
-    pub session_id: String,
-    pub stream_url: StreamUrl,
-    pub token: Secret,
+    pub start: SessionStart,
     /// As it was named to StartSession, for the encryption context.
     pub target: Option<String>,
     pub client_id: Option<Uuid>,
@@ -21,10 +18,7 @@ pub(crate) struct SessionSettings {
 impl SessionSettings {
     /// The session's id, fit for a terminal.
     pub(crate) fn shown_id(&self) -> String {
-        if self.is_id_the_token() {
-            return HIDDEN_ID.to_owned();
-        }
-        let mut shown = one_line(&self.session_id);
+        let mut shown = one_line(self.start.id());
         if let Some((end, _)) = shown.char_indices().nth(SHOWN_ID) {
             shown.truncate(end);
             shown.push('…');
@@ -36,7 +30,8 @@ impl SessionSettings {
     /// one that stands in the stream's host name.
     pub(crate) fn kms_region(&self) -> Option<&str> {
         let of_host = || {
-            self.stream_url
+            self.start
+                .stream_url
                 .host()
                 .strip_prefix("ssmmessages.")?
                 .split('.')
@@ -48,11 +43,6 @@ impl SessionSettings {
         }
     }
 
-    /// Callers have been seen to pass the token in place of the id.
-    fn is_id_the_token(&self) -> bool {
-        self.session_id == self.token.expose()
-    }
-
     /// The node, or whatever else the session is with.
     pub(crate) fn shown_target(&self) -> String {
         self.target
@@ -61,21 +51,29 @@ impl SessionSettings {
     }
 }
 
-const HIDDEN_ID: &str = "(not shown: it is the token)";
 /// Characters; real ones have about a hundred at most.
 const SHOWN_ID: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use ssm_session::PlainPolicy;
+    use ssm_session::StreamUrl;
+    use ssm_session_proto::Secret;
 
     use super::*;
 
+    fn start(session_id: &str, host: &str) -> SessionStart {
+        let url = format!("wss://{host}/x");
+        SessionStart {
+            session_id: session_id.to_owned(),
+            stream_url: StreamUrl::parse(&url, PlainPolicy::Loopback).unwrap(),
+            token: Secret::new("the-token"),
+        }
+    }
+
     fn settings(session_id: &str) -> SessionSettings {
         SessionSettings {
-            session_id: session_id.to_owned(),
-            stream_url: StreamUrl::parse("wss://example.com", PlainPolicy::Loopback).unwrap(),
-            token: Secret::new("the-token"),
+            start: start(session_id, "example.com"),
             target: None,
             client_id: None,
             region: None,
@@ -99,11 +97,9 @@ mod tests {
     #[test]
     fn the_region_is_the_callers_or_else_the_streams() {
         let region_for = |region: Option<&str>, host: &str| {
-            let stream_url =
-                StreamUrl::parse(&format!("wss://{host}/x"), PlainPolicy::Loopback).unwrap();
             let region = region.map(str::to_owned);
             let settings = SessionSettings {
-                stream_url,
+                start: start("s", host),
                 region,
                 ..settings("s")
             };

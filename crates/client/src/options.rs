@@ -25,9 +25,9 @@ pub struct SessionStart {
 impl SessionStart {
     /// The id, which some callers fill with the token: then a stand-in, for ids are shown and
     /// leave this process.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         if self.session_id == self.token.expose() {
-            return "(the token)";
+            return "(not shown: it is the token)";
         }
         &self.session_id
     }

@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_websockets::WebSocketStream;
 use tracing::Instrument as _;
 use tracing::Span;
 use uuid::Uuid;
@@ -48,17 +47,16 @@ const WAITING_WRITES: usize = 8;
 ///
 /// Outside a Tokio runtime with I/O and time enabled.
 pub async fn connect(start: SessionStart, options: Options) -> Result<Session, ConnectError> {
-    let span = tracing::info_span!("session", id = start.id());
+    let span = span_of(&start);
     let opening = async {
         let connector = Connector::new(options.trust.clone(), options.timeouts);
         let url = &start.stream_url;
         let connection = connector
             .connect(url.host(), url.port(), url.is_tls())
             .await?;
-        let socket = open(connection, url, options.timeouts.upgrade).await?;
-        begin(socket, start, options, span.clone())
+        begin(connection, start, options).await
     };
-    opening.instrument(span.clone()).await
+    opening.instrument(span).await
 }
 
 /// Like [`connect`], over a connection the caller has made: a tunnel, or a pipe of a test. It
@@ -79,24 +77,25 @@ pub async fn connect_over<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let span = tracing::info_span!("session", id = start.id());
-    let opening = async {
-        let socket = open(connection, &start.stream_url, options.timeouts.upgrade).await?;
-        begin(socket, start, options, span.clone())
-    };
-    opening.instrument(span.clone()).await
+    let span = span_of(&start);
+    begin(connection, start, options).instrument(span).await
 }
 
-/// Starts the driver on an open WebSocket.
-fn begin<S>(
-    socket: WebSocketStream<S>,
+/// The span of all that is logged of a session.
+fn span_of(start: &SessionStart) -> Span {
+    tracing::info_span!("session", id = start.id())
+}
+
+/// Opens the WebSocket over a connection and starts the driver, in the present span.
+async fn begin<S>(
+    connection: S,
     start: SessionStart,
     options: Options,
-    span: Span,
 ) -> Result<Session, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let socket = open(connection, &start.stream_url, options.timeouts.upgrade).await?;
     let (mut seed, mut random_id) = ([0; 32], [0; 16]);
     getrandom::fill(&mut seed)
         .and_then(|()| getrandom::fill(&mut random_id))
@@ -125,7 +124,7 @@ where
         events: sender,
     };
     let driver = Driver::new(machine, socket, ports, options.data_keys, options.timeouts);
-    tokio::spawn(driver.run().instrument(span));
+    tokio::spawn(driver.run().in_current_span());
     Ok(Session {
         id: start.id().to_owned(),
         client_id,

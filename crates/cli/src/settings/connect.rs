@@ -8,6 +8,7 @@ use std::io::Read as _;
 use serde::Deserialize as _;
 use serde_json::Value;
 use ssm_session::PlainPolicy;
+use ssm_session::SessionStart;
 use ssm_session::StreamUrl;
 use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
@@ -104,9 +105,11 @@ pub(crate) fn resolve(
     match (session_id, stream_url, token) {
         (Some(session_id), Some(stream_url), Some(token)) if given.mistakes.0.is_empty() => {
             Ok(SessionSettings {
-                session_id,
-                stream_url,
-                token,
+                start: SessionStart {
+                    session_id,
+                    stream_url,
+                    token,
+                },
                 target,
                 client_id,
                 region,

@@ -43,9 +43,9 @@ fn with_options(more: &[&str]) -> Vec<String> {
 #[test]
 fn a_json_argument_is_enough() {
     let settings = resolve_words(&[RESPONSE]).unwrap();
-    assert_eq!(settings.session_id, "s-1");
-    assert_eq!(settings.stream_url.host(), "example.com");
-    assert_eq!(settings.token.expose(), "AAEAA");
+    assert_eq!(settings.start.session_id, "s-1");
+    assert_eq!(settings.start.stream_url.host(), "example.com");
+    assert_eq!(settings.start.token.expose(), "AAEAA");
 }
 
 #[test]
@@ -76,7 +76,10 @@ fn the_response_may_stand_in_the_environment_and_is_not_mixed_with_other_session
         response: Some(RESPONSE),
         ..Around::default()
     };
-    assert_eq!(resolve_in(&mut around, &[]).unwrap().session_id, "s-1");
+    assert_eq!(
+        resolve_in(&mut around, &[]).unwrap().start.session_id,
+        "s-1"
+    );
     let error = resolve_in(&mut around, &["--session-id", "s-2"]).unwrap_err();
     assert!(error.contains("--stream-url: is missing"), "{error}");
 }
@@ -89,13 +92,21 @@ fn the_token_comes_from_the_environment_unless_an_option_has_it() {
         ..Around::default()
     };
     assert_eq!(
-        resolve_in(&mut around, &words).unwrap().token.expose(),
+        resolve_in(&mut around, &words)
+            .unwrap()
+            .start
+            .token
+            .expose(),
         "from-environment"
     );
     let words = with_options(&["--token-value", "from-option"]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     assert_eq!(
-        resolve_in(&mut around, &words).unwrap().token.expose(),
+        resolve_in(&mut around, &words)
+            .unwrap()
+            .start
+            .token
+            .expose(),
         "from-option"
     );
 }
@@ -109,7 +120,11 @@ fn the_token_is_the_first_line_of_standard_input_and_the_rest_is_left() {
         ..Around::default()
     };
     assert_eq!(
-        resolve_in(&mut around, &words).unwrap().token.expose(),
+        resolve_in(&mut around, &words)
+            .unwrap()
+            .start
+            .token
+            .expose(),
         "AAEAA"
     );
     assert_eq!(around.stdin, b"echo hello\n");
@@ -124,7 +139,10 @@ fn the_json_is_read_from_standard_input_up_to_the_end_of_its_line() {
         stdin: text.as_bytes(),
         ..Around::default()
     };
-    assert_eq!(resolve_in(&mut around, &["-"]).unwrap().session_id, "s-1");
+    assert_eq!(
+        resolve_in(&mut around, &["-"]).unwrap().start.session_id,
+        "s-1"
+    );
     assert_eq!(around.stdin, b"echo hello\n");
     let mut around = Around {
         stdin: b"{} more\n",
