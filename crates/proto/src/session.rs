@@ -4,6 +4,8 @@ mod agent;
 mod client;
 mod event;
 mod input;
+mod payload;
+mod port;
 mod rejects;
 
 pub use agent::AgentConfig;
@@ -14,6 +16,9 @@ pub use client::ClientSession;
 pub use event::CloseReason;
 pub use event::Established;
 pub use event::Event;
+pub use port::LocalEnd;
+pub use port::LocalEndError;
+pub use port::PortForm;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! It differs from both reference ends on purpose: a message is kept before it is sent, so that
-//! a fast acknowledgement finds it; everything overdue is sent again and not the oldest alone;
-//! duplicates are acknowledged again, because the acknowledgement may have been what was lost.
+//! a fast acknowledgement finds it; everything lost is sent again and not the oldest alone; what
+//! is on its way is governed by delay and loss and not by a pause after each message; duplicates are acknowledged again, because the acknowledgement may have been what was lost.
 
+mod congestion;
 mod recv;
 mod rtt;
 mod send;
@@ -30,6 +31,7 @@ use crate::message::Message;
 use crate::message::MessageType;
 use crate::message::OVERHEAD;
 use crate::message::PayloadType;
+use crate::message::SequenceNumber;
 use recv::ReorderBuffer;
 use rtt::RttEstimator;
 use send::Acknowledged;
@@ -86,9 +88,29 @@ impl ReliableStream {
         self.acknowledgements.clear();
     }
 
-    /// Whether a payload of `length` bytes is within bounds.
+    /// Whether a payload of `length` bytes is within bounds and could be sent soon.
     pub(crate) fn has_room(&self, length: usize) -> bool {
         self.send.has_room(length.saturating_add(OVERHEAD))
+    }
+
+    /// The writer has more than there is room for.
+    pub(crate) fn on_limited(&mut self) {
+        self.send.on_limited();
+    }
+
+    /// Bytes that may be on their way.
+    pub(crate) fn congestion_window(&self) -> usize {
+        self.send.congestion_window()
+    }
+
+    /// Acknowledgements since something was lost or the connection was new.
+    pub(crate) fn clean_acknowledgements(&self) -> usize {
+        self.send.clean_acknowledgements()
+    }
+
+    /// Whether a message sent before is still unacknowledged.
+    pub(crate) fn is_unacknowledged(&self, number: SequenceNumber) -> bool {
+        self.send.contains(number)
     }
 
     /// Whether the peer has acknowledged everything.
@@ -96,7 +118,7 @@ impl ReliableStream {
         self.send.is_empty()
     }
 
-    /// Numbers a payload and queues it. Callers with data ask [`has_room`](Self::has_room)
+    /// Numbers a payload, queues it and tells the number. Callers with data ask [`has_room`](Self::has_room)
     /// first; the few messages of the protocol itself may exceed the bound.
     pub(crate) fn send(
         &mut self,
@@ -104,11 +126,25 @@ impl ReliableStream {
         payload: impl Into<Bytes>,
         composer: &mut Composer,
         now: Instant,
-    ) {
+    ) -> SequenceNumber {
         let number = self.send.next_number();
         let content = (payload_type, payload.into());
         let message = composer.stream_data(self.outgoing, number, content, now);
         self.send.push(message.encode());
+        number
+    }
+
+    /// Puts another payload in the place of one that is not acknowledged. The caller answers
+    /// for it that the peer may have taken either.
+    pub(crate) fn replace(
+        &mut self,
+        number: SequenceNumber,
+        content: (PayloadType, Bytes),
+        composer: &mut Composer,
+        now: Instant,
+    ) {
+        let message = composer.stream_data(self.outgoing, number, content, now);
+        self.send.replace(number, message.encode());
     }
 
     /// Takes a stream message of the peer. What is not refused or the next one is acknowledged
@@ -139,7 +175,8 @@ impl ReliableStream {
 
     pub(crate) fn handle_acknowledge(&mut self, acknowledge: &Acknowledge, now: Instant) {
         self.resume_publication();
-        let acknowledged = self.send.acknowledge(acknowledge.sequence_number(), now);
+        let number = acknowledge.sequence_number();
+        let acknowledged = self.send.acknowledge(number, self.rtt.tolerance(), now);
         if let Acknowledged::Removed(Some(round_trip)) = acknowledged {
             self.rtt.sample(round_trip);
         }
@@ -179,9 +216,12 @@ impl ReliableStream {
         if self.pause_ends().is_some_and(|end| end <= now) {
             self.resume_publication();
         }
+        if self.connected && !self.is_paused() {
+            self.lose_overdue(now);
+        }
     }
 
-    /// Acknowledgements first, then what is overdue, then what is new.
+    /// Acknowledgements first, then what was lost, then what is new.
     pub(crate) fn poll_transmit(&mut self, composer: &mut Composer, now: Instant) -> Option<Bytes> {
         if !self.connected {
             return None;
@@ -197,12 +237,8 @@ impl ReliableStream {
         if self.is_paused() {
             return None;
         }
-        if let Some(frame) = self.send.poll_due(self.rtt.timeout(), now) {
-            self.rtt.on_timeout(now);
-            trace!(length = frame.len(), "sending again");
-            return Some(frame);
-        }
-        self.send.poll_unsent(now)
+        self.lose_overdue(now);
+        self.send.poll_transmit(now)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -213,6 +249,13 @@ impl ReliableStream {
             return self.pause_ends();
         }
         self.send.next_due(self.rtt.timeout())
+    }
+
+    fn lose_overdue(&mut self, now: Instant) {
+        if self.send.handle_timeout(self.rtt.timeout(), now) {
+            trace!("acknowledgements are overdue");
+            self.rtt.on_timeout(now);
+        }
     }
 
     fn pause_ends(&self) -> Option<Instant> {
@@ -364,6 +407,19 @@ mod tests {
         assert_eq!(end, epoch() + Duration::from_secs(10));
         client.stream.handle_timeout(end);
         assert_eq!(client.transmit(end).len(), 1);
+    }
+
+    /// Whoever waits for a blocked socket must not be called again and again meanwhile.
+    #[test]
+    fn once_called_for_an_overdue_acknowledgement_it_asks_for_no_more_until_something_is_sent() {
+        let (mut client, _) = client_and_agent();
+        client.send(b"a");
+        assert_eq!(client.transmit(epoch()).len(), 1);
+        let due = client.stream.poll_timeout().unwrap();
+        client.stream.handle_timeout(due);
+        assert_eq!(client.stream.poll_timeout(), None);
+        assert_eq!(client.transmit(due).len(), 1, "it is sent again");
+        assert!(client.stream.poll_timeout().unwrap() > due);
     }
 
     #[test]

@@ -15,7 +15,6 @@ use tracing::debug;
 
 use super::Frame;
 use super::OutputStream;
-use super::PAYLOAD_ROOM;
 use super::SessionType;
 use crate::composer::Composer;
 use crate::crypto::DataKey;
@@ -24,6 +23,7 @@ use crate::crypto::SessionCipher;
 use crate::handshake::AgentEncryption;
 use crate::handshake::agent::AgentHandshake;
 use crate::message::Acknowledge;
+use crate::message::ControlFlag;
 use crate::message::Message;
 use crate::message::MessageType;
 use crate::message::OpenDataChannel;
@@ -73,7 +73,8 @@ pub struct AgentSession {
     aside: VecDeque<Frame>,
     events: VecDeque<AgentEvent>,
     accepting: bool,
-    refused: bool,
+    /// The length of output there was no room for.
+    refused: Option<usize>,
     ending: Option<Ending>,
     over: bool,
 }
@@ -106,7 +107,7 @@ pub enum AgentEvent {
     Input(Bytes),
     /// The size of the client's terminal.
     Resize(TerminalSize),
-    /// A [`ControlFlag`](crate::ControlFlag) of the client.
+    /// A [`ControlFlag`] of the client.
     Flag(u32),
     /// A write was refused before; there is room again.
     Writable,
@@ -138,7 +139,7 @@ impl AgentSession {
             aside: VecDeque::new(),
             events: VecDeque::new(),
             accepting: false,
-            refused: false,
+            refused: None,
             ending: None,
             over: false,
         }
@@ -217,7 +218,8 @@ impl AgentSession {
     /// again. Empty output is swallowed, as the real agent does.
     pub fn write(&mut self, stream: OutputStream, data: &[u8], now: Instant) -> usize {
         if self.stream.is_paused() || !self.stream.has_room(data.len()) {
-            self.refused = true;
+            self.refused = Some(data.len());
+            self.stream.on_limited();
             return 0;
         }
         let kind = match stream {
@@ -237,6 +239,14 @@ impl AgentSession {
             format!("EXIT_CODE: {code}").as_bytes(),
             now,
         );
+    }
+
+    /// Tells the client that a connection to the destination could not be made, not which
+    /// (docs/PROTOCOL.md 7.6).
+    pub fn connect_to_port_error(&mut self, now: Instant) {
+        let flag = ControlFlag::CONNECT_TO_PORT_ERROR.0.to_be_bytes();
+        self.stream
+            .send(PayloadType::FLAG, flag.to_vec(), &mut self.composer, now);
     }
 
     /// The command has ended: waits for acknowledgements, then tells the service.
@@ -315,8 +325,11 @@ impl AgentSession {
 
     /// What follows from the state as it is after an input.
     fn settle(&mut self, now: Instant) {
-        if self.refused && !self.stream.is_paused() && self.stream.has_room(PAYLOAD_ROOM) {
-            self.refused = false;
+        if let Some(length) = self.refused
+            && !self.stream.is_paused()
+            && self.stream.has_room(length)
+        {
+            self.refused = None;
             self.events.push_back(AgentEvent::Writable);
         }
         if let Some(ending) = self.ending

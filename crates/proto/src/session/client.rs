@@ -1,6 +1,7 @@
 //! The client's end of a session.
 
 mod handshake;
+mod port;
 mod receive;
 mod send;
 
@@ -11,6 +12,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
+use self::port::Port;
 use super::CloseReason;
 use super::Event;
 use super::Frame;
@@ -25,13 +27,11 @@ use crate::message::ControlFlag;
 use crate::message::Message;
 use crate::message::MessageType;
 use crate::message::OpenDataChannel;
-use crate::message::PayloadType;
 use crate::secret::Secret;
 use crate::stream::ReliableStream;
 use crate::terminal_size::TerminalSize;
 use crate::time::WallClock;
 use crate::version::CLIENT_VERSION;
-use crate::version::Gate;
 use crate::version::Version;
 
 /// How long a pause of publication is believed. AWS's own clients ignore pauses, so a service
@@ -87,6 +87,7 @@ pub struct ClientSession {
 struct Up {
     session_type: SessionType,
     agent_version: Option<Version>,
+    port: Option<Port>,
 }
 
 /// What the session waits for at the most until its deadline.
@@ -135,9 +136,10 @@ impl ClientSession {
     }
 
     /// The WebSocket is gone. All state is kept for the next one.
-    pub fn handle_disconnected(&mut self, _now: Instant) {
+    pub fn handle_disconnected(&mut self, now: Instant) {
         self.opening = None;
         self.stream.handle_disconnected();
+        self.take_back_probe(now);
     }
 
     /// A WebSocket message came. Unusable ones are dropped, as the reference client does; too
@@ -166,8 +168,11 @@ impl ClientSession {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.stream.handle_timeout(now);
+        if let Some(mux) = self.streams() {
+            mux.handle_timeout(now);
+        }
         if let Some((timer, _)) = self.deadline.take_if(|(_, at)| *at <= now) {
-            self.on_deadline(timer);
+            self.on_deadline(timer, now);
         }
         self.pump(now);
     }
@@ -177,11 +182,13 @@ impl ClientSession {
     ///
     /// Input is held until the session is established: agents acknowledge and lose what comes
     /// before (docs/PROTOCOL.md 5). A line feed written alone reaches a shell as a carriage
-    /// return (docs/PROTOCOL.md 7.0).
+    /// return (docs/PROTOCOL.md 7.0). A multiplexed session has no input but its
+    /// [`streams`](Self::streams): what is written is thrown away.
     pub fn write(&mut self, data: &[u8], now: Instant) -> usize {
-        if self.closed {
+        if self.closed || self.streams().is_some() {
             return data.len();
         }
+        self.link_is_used();
         let taken = self.input.write(data);
         self.pump(now);
         taken
@@ -195,9 +202,10 @@ impl ClientSession {
 
     /// Ends the session from this side, as far as the protocol allows.
     ///
-    /// A command without terminal is interrupted and a port session gets a flag, upon which the
-    /// service closes the channel. Shells have neither: [`CloseReason::Terminated`] says that
-    /// what was written has arrived and the service may be told.
+    /// A command without terminal is interrupted and a port session gets a flag behind what was
+    /// written, upon which the service closes the channel. Shells, and ports at agents up to
+    /// 2.3.722.0, have neither: [`CloseReason::Terminated`] says that what was written has
+    /// arrived and the service may be told.
     pub fn terminate(&mut self, now: Instant) {
         if std::mem::replace(&mut self.terminating, true) {
             return;
@@ -205,12 +213,8 @@ impl ClientSession {
         if let Some(up) = &self.up {
             if up.session_type == SessionType::NON_INTERACTIVE_COMMANDS {
                 self.input.append(INTERRUPT);
-            } else if !up.session_type.is_interactive_shell()
-                && Gate::AgentTerminateFlag.admits(up.agent_version.as_ref())
-            {
-                let flag = ControlFlag::TERMINATE_SESSION.0.to_be_bytes().to_vec();
-                self.stream
-                    .send(PayloadType::FLAG, flag, &mut self.composer, now);
+            } else if up.has_terminate_flag() {
+                self.input.append_flag(ControlFlag::TERMINATE_SESSION);
             }
         }
         self.pump(now);
@@ -227,9 +231,13 @@ impl ClientSession {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        self.stream
-            .poll_transmit(&mut self.composer, now)
-            .map(Frame::Binary)
+        let frame = self.stream.poll_transmit(&mut self.composer, now);
+        // Streams are written to without a word to the session.
+        let frame = frame.or_else(|| {
+            self.pump(now);
+            self.stream.poll_transmit(&mut self.composer, now)
+        });
+        frame.map(Frame::Binary)
     }
 
     /// The next thing to know or do.
@@ -245,12 +253,17 @@ impl ClientSession {
             return None;
         }
         let deadline = self.deadline.map(|(_, at)| at);
-        deadline.into_iter().chain(self.stream.poll_timeout()).min()
+        let port = self.up.as_ref().and_then(|up| up.port.as_ref());
+        deadline
+            .into_iter()
+            .chain(self.stream.poll_timeout())
+            .chain(port.and_then(Port::poll_timeout))
+            .min()
     }
 
-    fn on_deadline(&mut self, timer: Timer) {
+    fn on_deadline(&mut self, timer: Timer, now: Instant) {
         match timer {
-            Timer::HandshakeGrace => self.assume_shell(),
+            Timer::HandshakeGrace => self.assume_shell(now),
             Timer::Handshake => {
                 let seconds = HANDSHAKE_LIMIT.as_secs();
                 self.close(CloseReason::HandshakeFailed(format!(

@@ -32,6 +32,13 @@ pub enum Event {
     ExitCode(i32),
     /// A write was refused before; there is room again.
     Writable,
+    /// The agent could not reach the destination for one connection; it does not say which
+    /// (docs/PROTOCOL.md 7.6).
+    ConnectionRefused,
+    /// The agent has closed the connection that
+    /// [`disconnect_port`](super::ClientSession::disconnect_port) was called for. The next write
+    /// has it make another.
+    PortDisconnected,
     /// The session is over. Nothing follows.
     Closed(CloseReason),
 }
@@ -50,6 +57,8 @@ impl fmt::Debug for Event {
                 .finish(),
             Self::ExitCode(code) => f.debug_tuple("ExitCode").field(code).finish(),
             Self::Writable => f.write_str("Writable"),
+            Self::ConnectionRefused => f.write_str("ConnectionRefused"),
+            Self::PortDisconnected => f.write_str("PortDisconnected"),
             Self::Closed(reason) => f.debug_tuple("Closed").field(reason).finish(),
         }
     }
@@ -106,6 +115,20 @@ pub enum CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_names_what_has_nothing_to_hide() {
+        let closed = Event::Closed(CloseReason::Terminated);
+        for (event, shown) in [
+            (Event::ExitCode(3), "ExitCode(3)"),
+            (Event::Writable, "Writable"),
+            (Event::ConnectionRefused, "ConnectionRefused"),
+            (Event::PortDisconnected, "PortDisconnected"),
+            (closed, "Closed(Terminated)"),
+        ] {
+            assert_eq!(format!("{event:?}"), shown);
+        }
+    }
 
     #[test]
     fn debug_shows_neither_output_nor_properties() {

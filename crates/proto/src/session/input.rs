@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::PAYLOAD;
+use crate::message::ControlFlag;
 
 /// Most bytes kept here.
 const MAX_BYTES: usize = 64 * 1024;
@@ -13,23 +13,29 @@ const MAX_BYTES: usize = 64 * 1024;
 /// was written alone.
 #[derive(Default)]
 pub(super) struct InputQueue {
-    writes: VecDeque<Write>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     refused: bool,
 }
 
-struct Write {
-    rest: Bytes,
-    /// Whether a chunk was taken from it.
-    cut: bool,
+enum Entry {
+    Write {
+        rest: Bytes,
+        /// Whether a chunk was taken from it.
+        cut: bool,
+    },
+    Flag(ControlFlag),
 }
 
-/// A piece of input that fits a payload.
+/// What goes into one payload.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) data: Bytes,
+pub(super) enum Chunk {
+    /// A piece of input.
+    Data(Bytes),
     /// A write of one line feed and nothing else.
-    pub(super) lone_line_feed: bool,
+    LoneLineFeed,
+    /// A flag, behind what was written before it.
+    Flag(ControlFlag),
 }
 
 impl InputQueue {
@@ -58,29 +64,44 @@ impl InputQueue {
         self.push(Bytes::from_static(data), false);
     }
 
+    /// Has a flag follow what was written.
+    pub(super) fn append_flag(&mut self, flag: ControlFlag) {
+        self.entries.push_back(Entry::Flag(flag));
+    }
+
     fn push(&mut self, rest: Bytes, cut: bool) {
         self.bytes = self.bytes.saturating_add(rest.len());
-        self.writes.push_back(Write { rest, cut });
+        self.entries.push_back(Entry::Write { rest, cut });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.entries.is_empty()
     }
 
-    /// The next piece for the stream.
-    pub(super) fn next_chunk(&mut self) -> Option<Chunk> {
-        let write = self.writes.front_mut()?;
-        let lone_line_feed = !write.cut && write.rest.as_ref() == b"\n";
-        let data = write.rest.split_to(write.rest.len().min(PAYLOAD));
-        write.cut = true;
-        if write.rest.is_empty() {
-            self.writes.pop_front();
+    /// Whether bytes wait, and not flags alone.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.bytes > 0
+    }
+
+    /// What comes next, with at most `limit` bytes.
+    pub(super) fn next_chunk(&mut self, limit: usize) -> Option<Chunk> {
+        let (chunk, left) = match self.entries.front_mut()? {
+            Entry::Flag(flag) => (Chunk::Flag(*flag), false),
+            Entry::Write { rest, cut: false } if rest.as_ref() == b"\n" => {
+                self.bytes = self.bytes.saturating_sub(1);
+                (Chunk::LoneLineFeed, false)
+            }
+            Entry::Write { rest, cut } => {
+                let data = rest.split_to(rest.len().min(limit));
+                *cut = true;
+                self.bytes = self.bytes.saturating_sub(data.len());
+                (Chunk::Data(data), !rest.is_empty())
+            }
+        };
+        if !left {
+            self.entries.pop_front();
         }
-        self.bytes = self.bytes.saturating_sub(data.len());
-        Some(Chunk {
-            data,
-            lone_line_feed,
-        })
+        Some(chunk)
     }
 
     /// Whether a writer was refused and has room by now; says so once.
@@ -95,8 +116,10 @@ impl InputQueue {
 mod tests {
     use super::*;
 
+    const PAYLOAD: usize = 1024;
+
     fn chunks(queue: &mut InputQueue) -> Vec<Chunk> {
-        std::iter::from_fn(|| queue.next_chunk()).collect()
+        std::iter::from_fn(|| queue.next_chunk(PAYLOAD)).collect()
     }
 
     #[test]
@@ -109,9 +132,25 @@ mod tests {
         queue.write(b"\n\n");
         let lone: Vec<_> = chunks(&mut queue)
             .iter()
-            .map(|chunk| chunk.lone_line_feed)
+            .map(|chunk| *chunk == Chunk::LoneLineFeed)
             .collect();
         assert_eq!(lone, [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_flag_comes_behind_what_was_written_before_it() {
+        let mut queue = InputQueue::default();
+        queue.write(b"before");
+        queue.append_flag(ControlFlag::DISCONNECT_TO_PORT);
+        queue.write(b"after");
+        assert_eq!(
+            chunks(&mut queue),
+            [
+                Chunk::Data(Bytes::from_static(b"before")),
+                Chunk::Flag(ControlFlag::DISCONNECT_TO_PORT),
+                Chunk::Data(Bytes::from_static(b"after")),
+            ]
+        );
     }
 
     #[test]
@@ -121,7 +160,7 @@ mod tests {
         assert_eq!(queue.write(b"xy"), 0);
         assert!(!queue.became_writable());
         while queue.bytes > MAX_BYTES / 2 {
-            queue.next_chunk();
+            queue.next_chunk(PAYLOAD);
         }
         assert!(queue.became_writable());
         assert!(!queue.became_writable(), "said once");
@@ -140,10 +179,11 @@ mod tests {
         let mut queue = InputQueue::default();
         let data: Vec<u8> = (0..=255).cycle().take(5000).collect();
         assert_eq!(queue.write(&data), data.len());
-        let out: Vec<u8> = chunks(&mut queue)
-            .iter()
-            .flat_map(|c| c.data.to_vec())
-            .collect();
+        let mut out = Vec::new();
+        for chunk in chunks(&mut queue) {
+            let Chunk::Data(data) = chunk else { panic!() };
+            out.extend(data);
+        }
         assert_eq!(out, data);
         assert!(queue.is_empty());
     }

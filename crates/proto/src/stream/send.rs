@@ -1,4 +1,4 @@
-//! What was written and is not acknowledged: numbered, kept, sent, and sent again when due.
+//! What was written and is not acknowledged: numbered, kept, sent, and sent again when lost.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::congestion::CongestionWindow;
 use crate::message::SequenceNumber;
 
 /// Most messages between the oldest unacknowledged one and the newest.
@@ -13,8 +14,6 @@ use crate::message::SequenceNumber;
 /// Agents keep 100,000 early messages, the Go client 10,000; more than that in flight would be
 /// refused and sent again.
 const MAX_MESSAGES: usize = 4096;
-/// Most bytes, headers included, that wait for acknowledgement.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The unacknowledged messages of one direction.
 ///
@@ -27,14 +26,23 @@ pub(super) struct SendBuffer {
     unsent: usize,
     /// Sendings of this connection, oldest first; those overtaken by events are skipped.
     sendings: VecDeque<Sending>,
+    /// What is to be sent again, on this connection.
+    lost: VecDeque<SequenceNumber>,
+    /// Bytes of all unacknowledged messages, headers included.
     bytes: usize,
+    /// Bytes of those that are on their way.
+    in_flight: usize,
+    congestion: CongestionWindow,
+    /// Acknowledgements since the last sign of trouble.
+    clean: usize,
 }
 
 struct Unacknowledged {
     frame: Bytes,
     /// How often it was sent, over all connections.
     sendings: u32,
-    last_sent: Option<Instant>,
+    /// When it was sent, if it is on its way.
+    sent: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +54,7 @@ struct Sending {
 /// What an acknowledgement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Acknowledged {
-    /// Nothing: the number was acknowledged before, or is not on its way.
+    /// Nothing: the number was acknowledged before, or was never sent.
     Unknown,
     /// A message left the window. The round trip is known if it was sent once.
     Removed(Option<Duration>),
@@ -59,7 +67,11 @@ impl SendBuffer {
             window: VecDeque::new(),
             unsent: 0,
             sendings: VecDeque::new(),
+            lost: VecDeque::new(),
             bytes: 0,
+            in_flight: 0,
+            congestion: CongestionWindow::new(),
+            clean: 0,
         }
     }
 
@@ -69,13 +81,37 @@ impl SendBuffer {
         SequenceNumber(self.oldest.0.saturating_add(length))
     }
 
-    /// Whether a frame of `length` bytes would be within bounds.
+    /// Whether a frame of `length` bytes would be within bounds, and could be sent soon.
     pub(super) fn has_room(&self, length: usize) -> bool {
-        self.window.len() < MAX_MESSAGES && self.bytes.saturating_add(length) <= MAX_BYTES
+        self.window.len() < MAX_MESSAGES
+            && (self.bytes == 0 || self.bytes.saturating_add(length) <= self.congestion.size())
+    }
+
+    /// A writer had more than there was room for.
+    pub(super) fn on_limited(&mut self) {
+        self.congestion.on_limited();
+    }
+
+    /// Bytes that may be on their way.
+    pub(super) fn congestion_window(&self) -> usize {
+        self.congestion.size()
+    }
+
+    /// Acknowledgements since something was last lost or the connection was new.
+    pub(super) fn clean_acknowledgements(&self) -> usize {
+        self.clean
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.window.is_empty()
+    }
+
+    /// Whether the message of this number is kept.
+    pub(super) fn contains(&self, number: SequenceNumber) -> bool {
+        number
+            .distance_from(self.oldest)
+            .and_then(|at| self.window.get(at))
+            .is_some_and(Option::is_some)
     }
 
     /// Keeps the frame that carries [`next_number`](Self::next_number), before it is ever sent.
@@ -84,35 +120,71 @@ impl SendBuffer {
         self.window.push_back(Some(Unacknowledged {
             frame,
             sendings: 0,
-            last_sent: None,
+            sent: None,
         }));
     }
 
-    /// The next frame not yet sent on this connection.
-    pub(super) fn poll_unsent(&mut self, now: Instant) -> Option<Bytes> {
-        while self.unsent < self.window.len() {
-            let at = self.unsent;
-            self.unsent = self.unsent.saturating_add(1);
-            if let Some(frame) = self.send(at, now) {
-                return Some(frame);
+    /// Puts another frame in the place of one that is kept.
+    pub(super) fn replace(&mut self, number: SequenceNumber, frame: Bytes) {
+        if let Some(entry) = self.entry(number) {
+            let old = std::mem::replace(&mut entry.frame, frame);
+            let length = entry.frame.len();
+            let on_its_way = entry.sent.is_some();
+            self.bytes = self.bytes.saturating_sub(old.len()).saturating_add(length);
+            if on_its_way {
+                let rest = self.in_flight.saturating_sub(old.len());
+                self.in_flight = rest.saturating_add(length);
             }
+        }
+    }
+
+    /// The next frame to send: lost ones first, as far as the congestion window admits.
+    pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        while let Some(&number) = self.lost.front() {
+            let Some(length) = self.waiting_length(number) else {
+                self.lost.pop_front();
+                continue;
+            };
+            if !self.admits(length) {
+                return None;
+            }
+            self.lost.pop_front();
+            return self.send(number, now);
+        }
+        while self.unsent < self.window.len() {
+            let number = self.number_at(self.unsent);
+            if let Some(length) = self.waiting_length(number) {
+                if !self.admits(length) {
+                    return None;
+                }
+                self.unsent = self.unsent.saturating_add(1);
+                return self.send(number, now);
+            }
+            self.unsent = self.unsent.saturating_add(1);
         }
         None
     }
 
-    /// The next frame whose acknowledgement is overdue by `timeout`.
-    pub(super) fn poll_due(&mut self, timeout: Duration, now: Instant) -> Option<Bytes> {
+    /// Takes everything for lost whose acknowledgement is overdue by `timeout`; whether there
+    /// was anything.
+    pub(super) fn handle_timeout(&mut self, timeout: Duration, now: Instant) -> bool {
+        let mut overdue = false;
         while let Some(&sending) = self.sendings.front() {
             let current = self.is_current(sending);
             if current && sending.at + timeout > now {
-                return None;
+                break;
             }
             self.sendings.pop_front();
             if current {
-                return self.send(sending.number.distance_from(self.oldest)?, now);
+                overdue = true;
+                self.lose(sending.number);
             }
         }
-        None
+        if overdue {
+            self.clean = 0;
+            self.congestion.on_timeout(now);
+        }
+        overdue
     }
 
     /// When the next acknowledgement becomes overdue.
@@ -124,7 +196,13 @@ impl SendBuffer {
         Some(current.at + timeout)
     }
 
-    pub(super) fn acknowledge(&mut self, number: SequenceNumber, now: Instant) -> Acknowledged {
+    /// Messages sent `tolerance` before one that is acknowledged are taken for lost.
+    pub(super) fn acknowledge(
+        &mut self,
+        number: SequenceNumber,
+        tolerance: Duration,
+        now: Instant,
+    ) -> Acknowledged {
         let Some(entry) = number
             .distance_from(self.oldest)
             .and_then(|at| self.window.get_mut(at))
@@ -132,29 +210,100 @@ impl SendBuffer {
         else {
             return Acknowledged::Unknown;
         };
+        self.clean = self.clean.saturating_add(1);
         self.bytes = self.bytes.saturating_sub(entry.frame.len());
         while self.window.front().is_some_and(Option::is_none) {
             self.window.pop_front();
             self.oldest = self.oldest.next();
             self.unsent = self.unsent.saturating_sub(1);
         }
-        let once = entry.last_sent.filter(|_| entry.sendings == 1);
-        Acknowledged::Removed(once.map(|at| now.saturating_duration_since(at)))
+        let Some(sent) = entry.sent else {
+            return Acknowledged::Removed(None);
+        };
+        self.in_flight = self.in_flight.saturating_sub(entry.frame.len());
+        let once = entry.sendings == 1;
+        // Or a burst of losses, sent again, would teach nothing of the path until it is over.
+        if once || self.congestion.is_plausible(sent, now) {
+            self.congestion.on_acknowledged(sent, now);
+            self.lose_sent_before(sent.checked_sub(tolerance), now);
+        }
+        let round_trip = now.saturating_duration_since(sent);
+        Acknowledged::Removed(Some(round_trip).filter(|_| once))
     }
 
-    /// A new connection: everything is to be sent again.
+    /// A new connection: everything is to be sent again, and nothing is known of the path.
     pub(super) fn restart(&mut self) {
         self.unsent = 0;
         self.sendings.clear();
+        self.lost.clear();
+        self.in_flight = 0;
+        self.clean = 0;
+        for entry in self.window.iter_mut().flatten() {
+            entry.sent = None;
+        }
+        self.congestion = CongestionWindow::new();
     }
 
-    fn send(&mut self, at: usize, now: Instant) -> Option<Bytes> {
-        let entry = self.window.get_mut(at)?.as_mut()?;
+    fn lose_sent_before(&mut self, limit: Option<Instant>, now: Instant) {
+        let Some(limit) = limit else {
+            return;
+        };
+        while let Some(&sending) = self.sendings.front()
+            && (sending.at < limit || !self.is_current(sending))
+        {
+            self.sendings.pop_front();
+            if self.is_current(sending) {
+                self.clean = 0;
+                self.congestion.on_lost(sending.at, now);
+                self.lose(sending.number);
+            }
+        }
+    }
+
+    fn lose(&mut self, number: SequenceNumber) {
+        if let Some(entry) = self.entry(number)
+            && entry.sent.take().is_some()
+        {
+            let length = entry.frame.len();
+            self.in_flight = self.in_flight.saturating_sub(length);
+            self.lost.push_back(number);
+        }
+    }
+
+    fn admits(&mut self, length: usize) -> bool {
+        let admits =
+            self.in_flight == 0 || self.in_flight.saturating_add(length) <= self.congestion.size();
+        if !admits {
+            self.congestion.on_limited();
+        }
+        admits
+    }
+
+    /// The length of a message that is kept and not on its way.
+    fn waiting_length(&mut self, number: SequenceNumber) -> Option<usize> {
+        let entry = self.entry(number).filter(|entry| entry.sent.is_none())?;
+        Some(entry.frame.len())
+    }
+
+    fn send(&mut self, number: SequenceNumber, now: Instant) -> Option<Bytes> {
+        self.congestion.on_sent(self.in_flight, now);
+        let entry = self.entry(number)?;
         entry.sendings = entry.sendings.saturating_add(1);
-        entry.last_sent = Some(now);
-        let number = SequenceNumber(self.oldest.0.saturating_add(i64::try_from(at).ok()?));
+        entry.sent = Some(now);
+        let frame = entry.frame.clone();
+        self.in_flight = self.in_flight.saturating_add(frame.len());
         self.sendings.push_back(Sending { number, at: now });
-        Some(entry.frame.clone())
+        Some(frame)
+    }
+
+    fn entry(&mut self, number: SequenceNumber) -> Option<&mut Unacknowledged> {
+        let at = number.distance_from(self.oldest)?;
+        self.window.get_mut(at)?.as_mut()
+    }
+
+    fn number_at(&self, at: usize) -> SequenceNumber {
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        SequenceNumber(self.oldest.0.saturating_add(at))
     }
 
     fn is_current(&self, sending: Sending) -> bool {
@@ -162,107 +311,9 @@ impl SendBuffer {
             .number
             .distance_from(self.oldest)
             .and_then(|at| self.window.get(at)?.as_ref())
-            .is_some_and(|entry| entry.last_sent == Some(sending.at))
+            .is_some_and(|entry| entry.sent == Some(sending.at))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_clock::epoch;
-
-    const TIMEOUT: Duration = Duration::from_millis(200);
-
-    fn frame(number: u8) -> Bytes {
-        Bytes::copy_from_slice(&[number])
-    }
-
-    fn sent(count: u8) -> SendBuffer {
-        let mut buffer = SendBuffer::new();
-        for number in 0..count {
-            buffer.push(frame(number));
-            assert_eq!(buffer.poll_unsent(epoch()), Some(frame(number)));
-        }
-        buffer
-    }
-
-    #[test]
-    fn everything_due_is_sent_again_and_not_the_oldest_alone() {
-        let mut buffer = sent(3);
-        assert_eq!(
-            buffer.acknowledge(SequenceNumber(1), epoch()),
-            Acknowledged::Removed(Some(Duration::ZERO))
-        );
-        let due = epoch() + TIMEOUT;
-        assert_eq!(
-            buffer.poll_due(TIMEOUT, due - Duration::from_nanos(1)),
-            None
-        );
-        assert_eq!(buffer.poll_due(TIMEOUT, due), Some(frame(0)));
-        assert_eq!(buffer.poll_due(TIMEOUT, due), Some(frame(2)));
-        assert_eq!(buffer.poll_due(TIMEOUT, due), None);
-        assert_eq!(buffer.next_due(TIMEOUT), Some(due + TIMEOUT));
-    }
-
-    #[test]
-    fn a_message_sent_twice_gives_no_round_trip() {
-        let mut buffer = sent(1);
-        let later = epoch() + TIMEOUT;
-        assert!(buffer.poll_due(TIMEOUT, later).is_some());
-        assert_eq!(
-            buffer.acknowledge(SequenceNumber(0), later),
-            Acknowledged::Removed(None)
-        );
-        assert!(buffer.is_empty());
-        assert_eq!(buffer.next_due(TIMEOUT), None);
-    }
-
-    #[test]
-    fn acknowledgements_of_unknown_numbers_do_nothing() {
-        let mut buffer = sent(1);
-        buffer.push(frame(1));
-        for number in [i64::MIN, -1, 1, 2, i64::MAX] {
-            assert_eq!(
-                buffer.acknowledge(SequenceNumber(number), epoch()),
-                Acknowledged::Unknown
-            );
-        }
-        assert_eq!(buffer.next_number(), SequenceNumber(2));
-    }
-
-    #[test]
-    fn the_window_refuses_when_it_is_full_and_takes_more_when_the_oldest_is_acknowledged() {
-        let mut buffer = SendBuffer::new();
-        while buffer.has_room(1) {
-            buffer.push(frame(0));
-            assert!(buffer.poll_unsent(epoch()).is_some());
-        }
-        assert_eq!(buffer.next_number(), SequenceNumber(4096));
-        buffer.acknowledge(SequenceNumber(1), epoch());
-        assert!(!buffer.has_room(1), "the oldest still holds the window");
-        buffer.acknowledge(SequenceNumber(0), epoch());
-        assert!(buffer.has_room(1));
-    }
-
-    #[test]
-    fn the_window_is_bounded_in_bytes() {
-        let mut buffer = SendBuffer::new();
-        buffer.push(Bytes::from(vec![0; MAX_BYTES - 1]));
-        assert!(buffer.has_room(1));
-        assert!(!buffer.has_room(2));
-    }
-
-    #[test]
-    fn a_new_connection_sends_the_whole_window_again_in_order() {
-        let mut buffer = sent(3);
-        buffer.acknowledge(SequenceNumber(1), epoch());
-        buffer.restart();
-        assert_eq!(buffer.poll_unsent(epoch()), Some(frame(0)));
-        assert_eq!(buffer.poll_unsent(epoch()), Some(frame(2)));
-        assert_eq!(buffer.poll_unsent(epoch()), None);
-        assert_eq!(
-            buffer.acknowledge(SequenceNumber(0), epoch()),
-            Acknowledged::Removed(None)
-        );
-    }
-}
+mod tests;

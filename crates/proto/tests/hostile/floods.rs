@@ -13,12 +13,12 @@ use ssm_session_proto::OVERHEAD;
 use ssm_session_proto::PayloadType;
 use ssm_session_proto::Secret;
 
-use crate::memory::live;
 use crate::support::clock::MS;
 use crate::support::clock::epoch;
 use crate::support::ends;
 use crate::support::ends::End;
 use crate::support::ends::Sent;
+use crate::support::memory::live;
 use crate::support::wire;
 use crate::support::wire::aside;
 

@@ -5,11 +5,11 @@
 
 mod corruption;
 mod floods;
-mod memory;
+mod smux;
 mod storm;
 mod subject;
 #[path = "../support/shared.rs"]
 mod support;
 
 #[global_allocator]
-static ALLOCATOR: memory::Counting = memory::Counting;
+static ALLOCATOR: support::memory::Counting = support::memory::Counting;

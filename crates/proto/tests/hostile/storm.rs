@@ -7,12 +7,12 @@ use ssm_session_proto::Frame;
 use ssm_session_proto::Message;
 
 use crate::corruption::damaged;
-use crate::memory::live;
 use crate::subject::Agent;
 use crate::subject::Client;
 use crate::subject::Subject;
 use crate::support::clock::MS;
 use crate::support::clock::epoch;
+use crate::support::memory::live;
 use crate::support::random::Random;
 use crate::support::recording;
 use crate::support::recording::Recording;

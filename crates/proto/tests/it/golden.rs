@@ -3,11 +3,13 @@
 
 mod agent;
 mod client;
+mod streams;
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::Value;
+use ssm_session_proto::Flags;
 use ssm_session_proto::Frame;
 use ssm_session_proto::Message;
 use ssm_session_proto::MessageType;
@@ -107,6 +109,37 @@ fn plaintext(recording: &Recording, sender: Sender, message: &Message) -> Bytes 
             opened.unwrap().into()
         }
         _ => message.payload.clone(),
+    }
+}
+
+/// Payload types in order and flags, with neighbouring payloads of streams taken together: how
+/// those are cut means nothing.
+fn outline(recording: &Recording, messages: &[Message]) -> Vec<(MessageType, PayloadType, Flags)> {
+    for (number, message) in (0_i64..).zip(messages) {
+        assert_eq!(message.sequence_number.0, number, "{}", recording.name);
+    }
+    let outline = messages
+        .iter()
+        .map(|m| (m.message_type, m.payload_type, m.flags));
+    let mut outline: Vec<_> = outline.collect();
+    if streams::is_multiplexed(recording) {
+        outline.dedup();
+    }
+    outline
+}
+
+/// Those of one payload type, opened; those of streams as the bytes they are.
+fn opened_or_joined(
+    recording: &Recording,
+    sender: Sender,
+    messages: &[Message],
+    kind: PayloadType,
+) -> Vec<Bytes> {
+    let payloads = opened(recording, sender, messages, kind);
+    if streams::is_multiplexed(recording) && kind == PayloadType::OUTPUT {
+        vec![payloads.concat().into()]
+    } else {
+        payloads
     }
 }
 

@@ -5,6 +5,12 @@
 
 mod behaviour;
 mod golden;
+mod interop;
+mod link;
 mod sim;
 #[path = "../support/shared.rs"]
 mod support;
+mod tunnel;
+
+#[global_allocator]
+static ALLOCATOR: support::memory::Counting = support::memory::Counting;

@@ -2,7 +2,9 @@
 
 pub(crate) mod clock;
 pub(crate) mod ends;
+pub(crate) mod memory;
 pub(crate) mod random;
 pub(crate) mod recording;
 pub(crate) mod seal;
+pub(crate) mod smux;
 pub(crate) mod wire;

@@ -11,6 +11,7 @@ use super::FAILURE_LIMIT;
 use super::HANDSHAKE_LIMIT;
 use super::Timer;
 use super::Up;
+use super::port::Port;
 use crate::crypto::DataKey;
 use crate::crypto::SessionCipher;
 use crate::handshake::client::ClientHandshake;
@@ -113,7 +114,7 @@ impl ClientSession {
         }
     }
 
-    pub(super) fn on_handshake_complete(&mut self, payload: &[u8]) {
+    pub(super) fn on_handshake_complete(&mut self, payload: &[u8], now: Instant) {
         let requested = match std::mem::replace(&mut self.handshake, ClientHandshake::Nothing) {
             ClientHandshake::Complete(requested) => requested,
             other => {
@@ -124,31 +125,33 @@ impl ClientSession {
         match read_complete(payload) {
             Ok(complete) => {
                 let encrypted = requested.is_encrypted();
-                self.establish(Established {
+                let established = Established {
                     session_type: requested.session_type,
                     agent_version: Some(requested.agent_version),
                     customer_message: complete.customer_message,
                     encrypted,
                     properties: requested.properties,
-                });
+                };
+                self.establish(established, now);
             }
             Err(error) => self.fail_handshake(&error),
         }
     }
 
     /// Takes the session for one without a handshake, which is one with a terminal.
-    pub(super) fn assume_shell(&mut self) {
+    pub(super) fn assume_shell(&mut self, now: Instant) {
         self.handshake = ClientHandshake::Nothing;
-        self.establish(Established {
+        let established = Established {
             session_type: SessionType::STANDARD_STREAM,
             agent_version: None,
             customer_message: String::new(),
             encrypted: false,
             properties: Value::Null,
-        });
+        };
+        self.establish(established, now);
     }
 
-    fn establish(&mut self, established: Established) {
+    fn establish(&mut self, established: Established, now: Instant) {
         self.deadline = None;
         // What was sent during a handshake did not reach the far end.
         if established.agent_version.is_some() {
@@ -157,6 +160,7 @@ impl ClientSession {
         self.up = Some(Up {
             session_type: established.session_type.clone(),
             agent_version: established.agent_version.clone(),
+            port: Port::of(&established, now),
         });
         self.events.push_back(Event::Established(established));
     }

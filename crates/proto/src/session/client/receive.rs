@@ -77,24 +77,33 @@ impl ClientSession {
         match message.payload_type {
             PayloadType::HANDSHAKE_REQUEST => self.on_handshake_request(&message.payload, now),
             PayloadType::ENCRYPTION_CHALLENGE_REQUEST => self.on_challenge(&message.payload, now),
-            PayloadType::HANDSHAKE_COMPLETE => self.on_handshake_complete(&message.payload),
+            PayloadType::HANDSHAKE_COMPLETE => self.on_handshake_complete(&message.payload, now),
             PayloadType::OUTPUT | PayloadType::STDERR | PayloadType::EXIT_CODE => {
-                self.on_output(message.payload_type, message.payload)?;
+                self.on_output(message.payload_type, message.payload, now)?;
             }
+            PayloadType::FLAG => self.on_flag(&message.payload),
             other => debug!(payload = other.0, "ignoring a payload of unknown type"),
         }
         Ok(())
     }
 
-    fn on_output(&mut self, kind: PayloadType, payload: Bytes) -> Result<(), Unusable> {
+    fn on_output(
+        &mut self,
+        kind: PayloadType,
+        payload: Bytes,
+        now: Instant,
+    ) -> Result<(), Unusable> {
         match self.handshake {
-            ClientHandshake::Anything => self.assume_shell(),
+            ClientHandshake::Anything => self.assume_shell(now),
             ClientHandshake::Nothing if self.up.is_some() => {}
             _ => return Err(Unusable::Early),
         }
         let data = match &self.cipher {
             Some(cipher) => cipher.open(&payload)?.into(),
             None => payload,
+        };
+        let Some(data) = self.deliver_to_port(data, now) else {
+            return Ok(());
         };
         let event = match (kind, parse_exit_code(&data)) {
             (PayloadType::EXIT_CODE, Some(code)) => Event::ExitCode(code),

@@ -5,11 +5,14 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::ClientSession;
+use crate::crypto::SEAL_OVERHEAD;
 use crate::handshake::client::ClientHandshake;
+use crate::message::ControlFlag;
 use crate::message::PayloadType;
 use crate::session::CloseReason;
 use crate::session::Event;
 use crate::session::PAYLOAD_ROOM;
+use crate::session::input::Chunk;
 
 impl ClientSession {
     /// Moves size and input into the stream as far as both are ready.
@@ -18,24 +21,44 @@ impl ClientSession {
             return;
         }
         self.pump_size(now);
-        if let Some(up) = &self.up {
-            let shell = up.session_type.is_interactive_shell();
-            while self.stream.has_room(PAYLOAD_ROOM)
-                && let Some(chunk) = self.input.next_chunk()
-            {
-                let line_feed = shell && chunk.lone_line_feed;
-                let data = if line_feed {
-                    Bytes::from_static(b"\r")
-                } else {
-                    chunk.data
-                };
-                self.send_input(data, now);
-            }
-        }
+        self.pump_input(now);
+        self.pump_streams(now);
+        self.pump_probe(now);
+        self.pump_disconnection();
         if self.input.became_writable() {
             self.events.push_back(Event::Writable);
         }
         self.pump_termination();
+    }
+
+    fn pump_input(&mut self, now: Instant) {
+        let Some(up) = &self.up else {
+            return;
+        };
+        let shell = up.session_type.is_interactive_shell();
+        while !self.input.is_empty() {
+            let limit = self.payload_limit();
+            // Flags are the protocol's own, and those that end a session must not wait for it.
+            let room = self.stream.has_room(limit.saturating_add(SEAL_OVERHEAD));
+            if !room && self.input.has_bytes() {
+                return self.stream.on_limited();
+            }
+            match self.input.next_chunk(limit) {
+                Some(Chunk::Data(data)) => self.send_input(data, now),
+                Some(Chunk::LoneLineFeed) if shell => {
+                    self.send_input(Bytes::from_static(b"\r"), now);
+                }
+                Some(Chunk::LoneLineFeed) => self.send_input(Bytes::from_static(b"\n"), now),
+                Some(Chunk::Flag(flag)) => self.send_flag(flag, now),
+                None => return,
+            }
+        }
+    }
+
+    fn send_flag(&mut self, flag: ControlFlag, now: Instant) {
+        let flag = flag.0.to_be_bytes().to_vec();
+        self.stream
+            .send(PayloadType::FLAG, flag, &mut self.composer, now);
     }
 
     /// Before a session is established its size goes out too: it settles whether an agent is
@@ -64,6 +87,7 @@ impl ClientSession {
             },
             None => data,
         };
+        self.on_payload(payload.len());
         self.stream
             .send(PayloadType::OUTPUT, payload, &mut self.composer, now);
     }
@@ -74,11 +98,7 @@ impl ClientSession {
         }
         let told = match &self.up {
             None => true,
-            Some(up) => {
-                up.session_type.is_interactive_shell()
-                    && self.input.is_empty()
-                    && self.stream.is_acknowledged()
-            }
+            Some(up) => up.has_no_end() && self.input.is_empty() && self.stream.is_acknowledged(),
         };
         if told {
             self.close(CloseReason::Terminated);

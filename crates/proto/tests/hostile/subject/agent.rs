@@ -15,6 +15,8 @@ use ssm_session_proto::DataKey;
 use ssm_session_proto::Frame;
 use ssm_session_proto::Message;
 use ssm_session_proto::MessageType;
+use ssm_session_proto::Mux;
+use ssm_session_proto::MuxRole;
 use ssm_session_proto::OutputStream;
 use ssm_session_proto::PayloadType;
 use ssm_session_proto::Secret;
@@ -32,6 +34,8 @@ use crate::support::seal::Direction;
 
 pub(crate) struct Agent {
     session: AgentSession,
+    /// Of multiplexed sessions; nobody reads its streams.
+    mux: Option<Mux>,
     key: Option<DataKey>,
     arrived: Option<Vec<u8>>,
     acknowledged: Vec<i64>,
@@ -75,8 +79,10 @@ impl Subject for Agent {
         };
         let mut session = ends::agent(config, seed);
         session.handle_connected(&Secret::new("token"), epoch());
+        let multiplexed = recording.name.starts_with("port-mux");
         let mut agent = Self {
             session,
+            mux: multiplexed.then(|| Mux::new(MuxRole::Agent, false, epoch())),
             key: recording.data_key(),
             arrived: None,
             acknowledged: Vec::new(),
@@ -102,7 +108,13 @@ impl Subject for Agent {
                     let key = self.key.clone().unwrap();
                     self.session.handle_data_key(Ok(key), now);
                 }
-                AgentEvent::Input(data) => self.arrived = Some(data.to_vec()),
+                AgentEvent::Input(data) => {
+                    self.arrived = Some(data.to_vec());
+                    if let Some(mux) = &mut self.mux {
+                        mux.handle_data(data, now);
+                        while mux.poll_event().is_some() {}
+                    }
+                }
                 AgentEvent::Failed(_) => self.failed = true,
                 _ => {}
             }

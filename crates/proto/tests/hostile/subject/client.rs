@@ -8,7 +8,9 @@ use ssm_session_proto::DataKey;
 use ssm_session_proto::Event;
 use ssm_session_proto::Frame;
 use ssm_session_proto::MessageType;
+use ssm_session_proto::PortForm;
 use ssm_session_proto::Secret;
+use ssm_session_proto::StreamId;
 use ssm_session_proto::TerminalSize;
 
 use super::Subject;
@@ -59,7 +61,10 @@ impl Subject for Client {
             match event {
                 Event::Established(established) => {
                     self.encrypted = established.encrypted;
-                    self.arrived = Some(Vec::new());
+                    // Streams hand nothing out unasked.
+                    let multiplexed = established.port_form() == Some(PortForm::Multiplexed);
+                    self.arrived = (!multiplexed).then(Vec::new);
+                    self.open_streams();
                 }
                 Event::DataKeyNeeded(_) => {
                     // A damaged request may ask for a key where none was recorded.
@@ -98,5 +103,15 @@ impl Subject for Client {
 
     fn acknowledged(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.acknowledged)
+    }
+}
+
+impl Client {
+    /// Those of the recordings, which nobody reads.
+    fn open_streams(&mut self) {
+        if let Some(mux) = self.session.streams() {
+            assert_eq!(mux.open(), Some(StreamId(3)));
+            assert_eq!(mux.open(), Some(StreamId(5)));
+        }
     }
 }

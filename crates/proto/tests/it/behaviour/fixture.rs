@@ -19,7 +19,9 @@ use ssm_session_proto::Event;
 use ssm_session_proto::Frame;
 use ssm_session_proto::Message;
 use ssm_session_proto::MessageType;
+use ssm_session_proto::Mux;
 use ssm_session_proto::PayloadType;
+use ssm_session_proto::PortForm;
 use ssm_session_proto::Secret;
 use ssm_session_proto::TerminalSize;
 
@@ -183,6 +185,37 @@ impl Client {
         client
     }
 
+    /// In a port session with an agent of the version that is given for the form.
+    pub(super) fn in_port_session(form: PortForm) -> Self {
+        Self::in_port_session_with(form, agent_version(form))
+    }
+
+    pub(super) fn in_port_session_with(form: PortForm, agent_version: &str) -> Self {
+        let mut client = Self::connected();
+        let mut request = request("Port");
+        request["AgentVersion"] = agent_version.into();
+        if form != PortForm::Stdio {
+            let parameters = &mut request["RequestedClientActions"][0]["ActionParameters"];
+            parameters["Properties"] = json!({"type": "LocalPortForwarding"});
+        }
+        client.json(PayloadType::HANDSHAKE_REQUEST, &request);
+        client.message(PayloadType::HANDSHAKE_COMPLETE, "{}");
+        let events = client.events();
+        let [Event::Established(established)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(established.port_form(), Some(form));
+        assert_eq!(client.sent().len(), 1);
+        client.acknowledge(0);
+        assert_eq!(client.acknowledged(), [0, 1]);
+        client
+    }
+
+    /// The streams of a multiplexed session.
+    pub(super) fn streams(&mut self) -> &mut Mux {
+        self.session.streams().unwrap()
+    }
+
     /// In a handshake that waits for the data key.
     pub(super) fn asking_for_key() -> Self {
         let mut client = Self::connected();
@@ -237,6 +270,14 @@ impl Agent {
         let events = agent.events();
         assert!(matches!(events[..], [AgentEvent::DataKeyNeeded { .. }]));
         agent
+    }
+}
+
+/// Of an agent that does it so.
+fn agent_version(form: PortForm) -> &'static str {
+    match form {
+        PortForm::Basic => "3.0.196.0",
+        PortForm::Stdio | PortForm::Multiplexed => "3.3.0.0",
     }
 }
 

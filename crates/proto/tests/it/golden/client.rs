@@ -1,162 +1,22 @@
 //! Our client in the place of AWS's plugin: it is handed what the real agent sent, does what the
 //! recorded user did, and must say what the agent needed to hear.
 
-use std::time::Instant;
+mod replay;
 
 use bytes::Bytes;
 use serde_json::Value;
-use ssm_session_proto::ClientSession;
-use ssm_session_proto::DataKeyRequest;
-use ssm_session_proto::Established;
-use ssm_session_proto::Event;
-use ssm_session_proto::Frame;
-use ssm_session_proto::Message;
-use ssm_session_proto::MessageType;
-use ssm_session_proto::OpenDataChannel;
-use ssm_session_proto::OutputStream;
 use ssm_session_proto::PayloadType;
-use ssm_session_proto::SequenceNumber;
+use ssm_session_proto::PortForm;
 
+use self::replay::Replay;
 use super::identity;
-use super::opened;
-use super::plaintext;
+use super::outline;
 use super::stream;
-use crate::support::clock::MS;
-use crate::support::clock::epoch;
-use crate::support::ends;
-use crate::support::ends::Sent;
+use super::streams;
 use crate::support::recording;
-use crate::support::recording::Recording;
 use crate::support::recording::Sender;
-use crate::support::recording::decoded;
 use crate::support::seal;
 use crate::support::seal::Direction;
-
-/// A replay and what came of it.
-struct Replay<'a> {
-    recording: &'a Recording,
-    client: ClientSession,
-    now: Instant,
-    connected: bool,
-    /// The number of the next message of the recorded client.
-    next: i64,
-    fed: Vec<Message>,
-    sent: Sent,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    exit_codes: Vec<i32>,
-    established: Vec<Established>,
-    asked: Vec<DataKeyRequest>,
-}
-
-impl<'a> Replay<'a> {
-    fn run(recording: &'a Recording) -> Self {
-        let mut replay = Self {
-            recording,
-            client: ends::client(&session_id(recording), [1; 32]),
-            now: epoch(),
-            connected: false,
-            next: 0,
-            fed: Vec::new(),
-            sent: Sent::default(),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            exit_codes: Vec::new(),
-            established: Vec::new(),
-            asked: Vec::new(),
-        };
-        for (sender, frame) in &recording.frames {
-            replay.now += MS;
-            match sender {
-                Sender::Agent => replay.feed(frame),
-                Sender::Client => replay.act(frame),
-            }
-            replay.drain();
-        }
-        replay
-    }
-
-    /// The relay dropped what the agent sent before the client was there.
-    fn feed(&mut self, frame: &Frame) {
-        if let Some(message) = decoded(frame).filter(|_| self.connected) {
-            self.client.handle_frame(frame, self.now);
-            if message.message_type.is_stream_data() {
-                self.fed.push(message);
-            }
-        }
-    }
-
-    /// Does what made the recorded client send this.
-    fn act(&mut self, frame: &Frame) {
-        let Some(message) = decoded(frame) else {
-            let opening = OpenDataChannel::from_json(frame.as_bytes()).unwrap();
-            self.connected = true;
-            return self.client.handle_connected(&opening.token_value, self.now);
-        };
-        let first_time = message.sequence_number == SequenceNumber(self.next);
-        if message.message_type != MessageType::INPUT_STREAM_DATA || !first_time {
-            return;
-        }
-        self.next += 1;
-        match message.payload_type {
-            PayloadType::OUTPUT => {
-                let input = plaintext(self.recording, Sender::Client, &message);
-                assert_eq!(self.client.write(&input, self.now), input.len());
-            }
-            PayloadType::SIZE => {
-                let size = serde_json::from_slice(&message.payload).unwrap();
-                self.client.resize(size, self.now);
-            }
-            PayloadType::FLAG => self.client.terminate(self.now),
-            _ => {}
-        }
-    }
-
-    fn drain(&mut self) {
-        self.sent.drain(&mut self.client, self.now);
-        for event in ends::events(&mut self.client) {
-            match event {
-                Event::Established(established) => self.established.push(established),
-                Event::Output { stream, data } => match stream {
-                    OutputStream::Stdout => self.stdout.extend(data),
-                    OutputStream::Stderr => self.stderr.extend(data),
-                },
-                Event::ExitCode(code) => self.exit_codes.push(code),
-                Event::DataKeyNeeded(request) => {
-                    self.asked.push(request);
-                    let key = self.recording.data_key().unwrap();
-                    self.client.handle_data_key(Ok(key), self.now);
-                    self.sent.drain(&mut self.client, self.now);
-                }
-                other => panic!("{}: {other:?}", self.recording.name),
-            }
-        }
-    }
-
-    /// What our client sent of one kind, opened.
-    fn ours(&self, kind: PayloadType) -> Vec<Bytes> {
-        opened(self.recording, Sender::Client, &self.sent.stream, kind)
-    }
-
-    fn recorded(&self, sender: Sender, kind: PayloadType) -> Vec<Bytes> {
-        opened(
-            self.recording,
-            sender,
-            &stream(self.recording, sender),
-            kind,
-        )
-    }
-}
-
-fn session_id(recording: &Recording) -> String {
-    let messages = recording.frames.iter().filter_map(|(_, f)| decoded(f));
-    let state = messages
-        .filter(|m| m.message_type == MessageType::AGENT_SESSION_STATE)
-        .map(|m| serde_json::from_slice::<Value>(&m.payload).unwrap())
-        .next()
-        .unwrap();
-    state["SessionId"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn every_message_of_the_agent_is_acknowledged_and_so_is_every_repetition() {
@@ -173,7 +33,13 @@ fn output_arrives_once_and_in_order_on_its_stream() {
         let replay = Replay::run(&recording);
         let recorded = |kind| replay.recorded(Sender::Agent, kind).concat();
         let name = recording.name;
-        assert_eq!(replay.stdout, recorded(PayloadType::OUTPUT), "{name}");
+        let expected = streams::recorded(&recording, Sender::Agent);
+        assert_eq!(replay.streams, expected, "{name}");
+        if expected.is_empty() {
+            assert_eq!(replay.stdout, recorded(PayloadType::OUTPUT), "{name}");
+        } else {
+            assert_eq!(replay.stdout, b"", "{name}");
+        }
         assert_eq!(replay.stderr, recorded(PayloadType::STDERR), "{name}");
         let codes = replay.exit_codes.iter().map(|c| format!("EXIT_CODE: {c}"));
         let codes: String = codes.collect();
@@ -182,19 +48,27 @@ fn output_arrives_once_and_in_order_on_its_stream() {
 }
 
 #[test]
+fn a_refused_connection_is_told_and_the_stream_ends_and_is_forgotten() {
+    for recording in recording::all() {
+        let mut replay = Replay::run(&recording);
+        let refused = usize::from(recording.name == "port-mux-refused");
+        assert_eq!(replay.refusals, refused, "{}", recording.name);
+        let streams = replay.client.streams().map(|mux| mux.open_streams());
+        let multiplexed = streams::is_multiplexed(&recording);
+        assert_eq!(streams, multiplexed.then_some(0), "{}", recording.name);
+    }
+}
+
+#[test]
 fn the_client_numbers_and_sends_what_the_recorded_one_sent() {
     for recording in recording::all() {
         let replay = Replay::run(&recording);
-        let outline = |messages: &[Message]| -> Vec<_> {
-            let outline = messages.iter().map(|m| {
-                let number = m.sequence_number.0;
-                (m.message_type, m.payload_type, number, m.flags)
-            });
-            outline.collect()
-        };
-        let recorded = stream(&recording, Sender::Client);
         let name = recording.name;
-        assert_eq!(outline(&replay.sent.stream), outline(&recorded), "{name}");
+        assert_eq!(
+            outline(&recording, &replay.sent.stream),
+            outline(&recording, &stream(&recording, Sender::Client)),
+            "{name}"
+        );
         for kind in [PayloadType::OUTPUT, PayloadType::SIZE, PayloadType::FLAG] {
             let recorded = replay.recorded(Sender::Client, kind);
             assert_eq!(replay.ours(kind), recorded, "{name} {kind:?}");
@@ -286,6 +160,12 @@ fn a_session_is_established_once_and_as_what_the_agent_called_it() {
         };
         assert_eq!(established.session_type.as_str(), expected);
         assert_eq!(established.encrypted, recording.kms.is_some());
+        let form = match recording.name {
+            "port-mux" | "port-mux-refused" => Some(PortForm::Multiplexed),
+            "port-stdio" => Some(PortForm::Stdio),
+            _ => None,
+        };
+        assert_eq!(established.port_form(), form);
         let message = match recording.name {
             "shell-encrypted" => "This session is encrypted using AWS KMS.",
             "noninteractive-separate-streams" => {

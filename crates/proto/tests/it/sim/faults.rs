@@ -2,21 +2,11 @@
 
 use std::time::Duration;
 
+use crate::link::Bottleneck;
+use crate::link::Faults;
+use crate::link::up_to;
 use crate::support::clock::MS;
 use crate::support::random::Random;
-
-/// What one direction of the path does to messages. Chances are in a thousand.
-#[derive(Clone, Debug)]
-pub(super) struct Faults {
-    /// The least a message takes.
-    pub(super) delay: Duration,
-    /// What is added at random, at the most.
-    pub(super) jitter: Duration,
-    pub(super) lost: u32,
-    pub(super) repeated: u32,
-    /// How many are held back, so that later ones overtake them.
-    pub(super) held: u32,
-}
 
 impl Faults {
     pub(super) fn random(random: &mut Random) -> Self {
@@ -35,6 +25,7 @@ impl Faults {
             lost,
             repeated,
             held,
+            bottleneck: None,
         }
     }
 
@@ -44,6 +35,20 @@ impl Faults {
             lost: 0,
             ..Self::random(random)
         }
+    }
+
+    /// Whether megabytes would take minutes.
+    pub(super) fn is_slow(&self) -> bool {
+        self.lost + self.held > 20 || self.bottleneck.is_some()
+    }
+}
+
+impl Bottleneck {
+    /// From a poor mobile connection to a good one, with a queue of up to a second.
+    pub(super) fn random(random: &mut Random) -> Self {
+        let rate = 50_000 + u32::try_from(random.below(2_000_000)).unwrap();
+        let queue = rate / 1000 * (50 + u32::try_from(random.below(950)).unwrap());
+        Self { rate, queue }
     }
 }
 
@@ -74,8 +79,4 @@ impl Outage {
 pub(super) enum Side {
     Client,
     Agent,
-}
-
-pub(super) fn up_to(random: &mut Random, ms: usize) -> Duration {
-    MS * u32::try_from(random.below(ms + 1)).unwrap()
 }

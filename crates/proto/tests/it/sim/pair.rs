@@ -1,7 +1,9 @@
 //! The two ends, what lies between them, and those who use them.
 
+mod connections;
 mod program;
 mod service;
+mod streams;
 mod user;
 
 use std::time::Duration;
@@ -15,14 +17,16 @@ use ssm_session_proto::Message;
 use ssm_session_proto::MessageType;
 use ssm_session_proto::TerminalSize;
 
+use self::connections::Connections;
+use self::streams::Streams;
 use super::faults::Side;
 use super::kms::Kms;
-use super::link::Link;
 use super::model::Flow;
 use super::scenario::Ending;
 use super::scenario::Kind;
 use super::scenario::Scenario;
 use super::writer::Writer;
+use crate::link::Link;
 use crate::support::clock::epoch;
 use crate::support::ends;
 use crate::support::random::Random;
@@ -30,7 +34,7 @@ use crate::support::seal;
 use crate::support::seal::Direction;
 
 /// No run takes a tenth of it.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 1_000_000;
 /// No run takes as long, on its own clock.
 const MAX_TIME: Duration = Duration::from_secs(600);
 
@@ -64,6 +68,9 @@ pub(super) struct Pair {
     exit_code_sent: bool,
     ending: bool,
     drained: bool,
+
+    connections: Connections,
+    streams: Streams,
 }
 
 impl Pair {
@@ -105,6 +112,8 @@ impl Pair {
             exit_code_sent: false,
             ending: false,
             drained: false,
+            connections: Connections::new(&scenario, fork()),
+            streams: Streams::new(&scenario, fork()),
             scenario,
         }
     }
@@ -139,15 +148,23 @@ impl Pair {
         }
         self.use_client();
         self.run_program();
+        self.use_streams();
         true
     }
 
     fn next_moment(&self) -> Option<Instant> {
+        // What is due while the socket takes nothing has to wait for it.
+        let client = self.client.poll_timeout();
+        let agent = self.agent.poll_timeout();
+        let arrival = self.to_client.next_arrival();
         let moments = [
-            self.to_client.next_arrival(),
+            arrival.filter(|_| !self.client.is_saturated()),
             self.to_agent.next_arrival(),
-            self.client.poll_timeout(),
-            self.agent.poll_timeout(),
+            client.map(|at| at.max(self.to_agent.ready())),
+            agent.map(|at| at.max(self.to_client.ready())),
+            Some(self.to_agent.ready()).filter(|at| *at > self.now),
+            Some(self.to_client.ready()).filter(|at| *at > self.now),
+            self.streams.next(self.client.is_established()),
             self.kms.next_answer(),
             self.changes.last().copied(),
             self.typist.next(),
@@ -162,13 +179,18 @@ impl Pair {
     /// The drive rule, for both ends, until neither has anything left to say.
     fn drain(&mut self) {
         loop {
-            while let Some(frame) = self.client.poll_transmit(self.now) {
+            while self.to_agent.ready() <= self.now
+                && let Some(frame) = self.client.poll_transmit(self.now)
+            {
                 self.send(Side::Client, frame);
             }
-            while let Some(frame) = self.agent.poll_transmit(self.now) {
+            while self.to_client.ready() <= self.now
+                && let Some(frame) = self.agent.poll_transmit(self.now)
+            {
                 self.send(Side::Agent, frame);
             }
-            if !(self.hear_client() | self.hear_agent() | self.end_if_due()) {
+            let told = self.hear_client() | self.hear_agent() | self.hear_streams();
+            if !(told | self.disconnect_if_due() | self.end_if_due()) {
                 return;
             }
         }
@@ -231,10 +253,14 @@ impl Pair {
             && flows.iter().all(|flow| flow.is_complete())
             && writers.iter().all(|writer| writer.is_done())
             && self.has_arrived_size()
+            && self.connections.are_over()
+            && self.streams.are_over()
     }
 
+    /// Ports get sizes that nobody set, and take no notice of them.
     fn has_arrived_size(&self) -> bool {
-        self.sizes.is_empty() && self.size_set == self.size_arrived
+        let matters = !matches!(self.scenario.kind, Kind::Port(_));
+        self.sizes.is_empty() && (self.size_set == self.size_arrived || !matters)
     }
 
     /// Nothing is under way and no end waits for anything.
@@ -246,7 +272,11 @@ impl Pair {
         let due = match self.scenario.ending {
             Ending::AgentFinishes => self.is_exchanged() && self.is_quiet(),
             Ending::AgentFinishesAtOnce => {
-                self.program_has_written() && self.input.is_complete() && self.has_arrived_size()
+                self.program_has_written()
+                    && self.input.is_complete()
+                    && self.has_arrived_size()
+                    && self.connections.are_over()
+                    && self.streams.are_over_at_agent()
             }
             Ending::ClientTerminates if self.scenario.kind.has_terminal() => {
                 self.typist.is_done() && self.client.is_established()
@@ -257,6 +287,9 @@ impl Pair {
             return false;
         }
         self.ending = true;
+        if self.scenario.kind == Kind::MULTIPLEXED && self.is_quiet() {
+            self.check_streams_forgotten();
+        }
         match self.scenario.ending {
             Ending::ClientTerminates => self.terminate(),
             _ => self.agent.finish(self.now),
@@ -281,7 +314,7 @@ impl Pair {
     fn progress(&self) -> String {
         format!(
             "after {:?}: input {:?}, stdout {:?}, stderr {:?}, size {:?} of {:?}, established {}, \
-             program runs {}, ending {}, drained {}, closed {:?}",
+             program runs {}, ending {}, drained {}, closed {:?}, {}",
             self.now - epoch(),
             self.input.progress(),
             self.stdout.progress(),
@@ -293,6 +326,7 @@ impl Pair {
             self.ending,
             self.drained,
             self.closed,
+            self.streams.progress(),
         )
     }
 }

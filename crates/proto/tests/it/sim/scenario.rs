@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+use serde_json::json;
 use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEncryption;
 use ssm_session_proto::ChallengeMode;
+use ssm_session_proto::PortForm;
 use ssm_session_proto::SessionType;
 
-use super::faults::Faults;
 use super::faults::Outage;
-use super::faults::up_to;
+use super::streams::Plan;
+use crate::link::Bottleneck;
+use crate::link::Faults;
+use crate::link::up_to;
 use crate::support::ends;
 use crate::support::random::Random;
 
@@ -22,25 +27,19 @@ pub(super) enum Kind {
     Command,
     /// On a terminal; says nothing until it has read all its input.
     SilentCommand,
-    Port,
+    Port(PortForm),
 }
 
 impl Kind {
     pub(super) const ENCRYPTED_ABSENT: Self = Self::EncryptedShell(ChallengeMode::Absent);
     pub(super) const ENCRYPTED_OFFERED: Self = Self::EncryptedShell(ChallengeMode::Offered);
     pub(super) const ENCRYPTED_REQUIRED: Self = Self::EncryptedShell(ChallengeMode::Required);
-    pub(super) const ALL: [Self; 7] = [
-        Self::Shell,
-        Self::ENCRYPTED_ABSENT,
-        Self::ENCRYPTED_OFFERED,
-        Self::ENCRYPTED_REQUIRED,
-        Self::Command,
-        Self::SilentCommand,
-        Self::Port,
-    ];
+    pub(super) const STDIO: Self = Self::Port(PortForm::Stdio);
+    pub(super) const BASIC: Self = Self::Port(PortForm::Basic);
+    pub(super) const MULTIPLEXED: Self = Self::Port(PortForm::Multiplexed);
 
     pub(super) fn has_terminal(self) -> bool {
-        !matches!(self, Self::Command | Self::Port)
+        !matches!(self, Self::Command | Self::Port(_))
     }
 }
 
@@ -77,13 +76,16 @@ pub(super) struct Scenario {
     /// Between two writes of either end.
     pub(super) pace: Duration,
     pub(super) ending: Ending,
+    /// The connections of a basic port session after the first; whether the user waits for all
+    /// that the destination of the one before has to say.
+    pub(super) connections: Vec<bool>,
+    /// Those of a multiplexed one, soonest last.
+    pub(super) streams: Vec<Plan>,
 }
 
 impl Scenario {
-    pub(super) fn of(seed: u64) -> Self {
+    pub(super) fn of(kind: Kind, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let kinds = u64::try_from(Kind::ALL.len()).unwrap();
-        let kind = Kind::ALL[usize::try_from(seed % kinds).unwrap()];
         let ending = match random.below(3) {
             0 => Ending::AgentFinishes,
             1 => Ending::AgentFinishesAtOnce,
@@ -96,7 +98,7 @@ impl Scenario {
             Faults::random
         };
         let outages = if gentle { 0 } else { random.below(4) };
-        Self {
+        let mut scenario = Self {
             seed,
             kind,
             to_client: faults(&mut random),
@@ -121,6 +123,43 @@ impl Scenario {
             },
             pace: up_to(&mut random, 3),
             ending,
+            connections: Vec::new(),
+            streams: Vec::new(),
+        };
+        if let Kind::Port(form) = kind {
+            scenario.add_connections(form, &mut random);
+        }
+        scenario
+    }
+
+    fn add_connections(&mut self, form: PortForm, random: &mut Random) {
+        // Who uses a port has no terminal.
+        self.resizes = 0;
+        let gentle = self.ending == Ending::AgentFinishesAtOnce;
+        if random.chance(400) && !gentle {
+            self.to_agent.bottleneck = Some(Bottleneck::random(random));
+            self.to_client.bottleneck = Some(Bottleneck::random(random));
+        }
+        match form {
+            PortForm::Stdio => {}
+            PortForm::Basic => {
+                let count = random.below(5);
+                self.connections = (0..count).map(|_| random.chance(700)).collect();
+            }
+            PortForm::Multiplexed => {
+                (self.input, self.stdout) = (0, 0);
+                let paths = [&self.to_agent, &self.to_client];
+                let slow = gentle || paths.iter().any(|path| path.is_slow());
+                let largest = if slow { 100_000 } else { 6_000_000 };
+                let plans = (0..=random.below(12)).map(|_| Plan::random(random, largest));
+                self.streams = if gentle {
+                    plans.map(Plan::without_delay).collect()
+                } else {
+                    plans.collect()
+                };
+                self.streams
+                    .sort_by_key(|plan| std::cmp::Reverse(plan.opens));
+            }
         }
     }
 
@@ -134,15 +173,26 @@ impl Scenario {
             }
             Kind::Command => (SessionType::NON_INTERACTIVE_COMMANDS, None),
             Kind::SilentCommand => (SessionType::INTERACTIVE_COMMANDS, None),
-            Kind::Port => (SessionType::PORT, None),
+            Kind::Port(_) => (SessionType::PORT, None),
+        };
+        let (properties, agent_version) = match self.kind {
+            Kind::Port(PortForm::Basic) => (forward(), "3.0.196.0"),
+            Kind::Port(PortForm::Multiplexed) => (forward(), "3.3.0.0"),
+            _ => (Value::Null, "3.3.0.0"),
         };
         AgentConfig {
+            properties,
+            agent_version: agent_version.to_owned(),
             session_type,
             encryption,
             separate_output: self.kind == Kind::Command,
             ..ends::agent_config()
         }
     }
+}
+
+fn forward() -> Value {
+    json!({"type": "LocalPortForwarding", "portNumber": "80"})
 }
 
 /// From one byte to 300,000, small ones as likely as large ones.

@@ -33,6 +33,12 @@ impl Writer {
         self.next = Some(now).filter(|_| !self.is_done());
     }
 
+    /// Nothing more is to be said.
+    pub(super) fn stop(&mut self) {
+        self.data.truncate(self.at);
+        self.next = None;
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         self.next
     }

@@ -40,7 +40,10 @@ impl Pair {
         }
     }
 
-    fn wake_program(&mut self) {
+    pub(super) fn wake_program(&mut self) {
+        if !self.connections.are_dialled() {
+            return;
+        }
         self.stdout_writer.wake(self.now);
         self.stderr_writer.wake(self.now);
     }
@@ -78,7 +81,11 @@ impl Pair {
             }
             AgentEvent::Input(data) => {
                 assert!(self.program_runs);
+                if self.scenario.kind == Kind::MULTIPLEXED {
+                    return self.streams.arrive_at_agent(data, self.now);
+                }
                 self.input.arrive("input", &data);
+                self.dial();
                 let all = self.typist.is_done() && self.input.is_complete();
                 if self.scenario.kind == Kind::SilentCommand && all {
                     self.wake_program();
@@ -89,10 +96,16 @@ impl Pair {
             }
             AgentEvent::Resize(size) => self.size_arrived = Some(size),
             AgentEvent::Flag(flag) => {
+                if flag == ControlFlag::DISCONNECT_TO_PORT.0 {
+                    return self.hang_up();
+                }
                 assert_eq!(flag, ControlFlag::TERMINATE_SESSION.0);
                 self.agent.cancel(self.now);
             }
-            AgentEvent::Writable => self.wake_program(),
+            AgentEvent::Writable => {
+                self.wake_program();
+                self.use_streams();
+            }
             AgentEvent::ChannelClosed => self.agent.cancel(self.now),
             AgentEvent::Drained => {
                 self.drained = true;

@@ -90,7 +90,9 @@ impl Pair {
 
     /// What arrives where no one is connected is lost.
     pub(super) fn deliver(&mut self) {
-        while let Some(frame) = self.to_client.arrival(self.now) {
+        while !self.client.is_saturated()
+            && let Some(frame) = self.to_client.arrival(self.now)
+        {
             if self.client_up {
                 self.client.handle_frame(&frame, self.now);
             }

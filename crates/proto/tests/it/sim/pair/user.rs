@@ -8,8 +8,8 @@ use ssm_session_proto::OutputStream;
 use ssm_session_proto::TerminalSize;
 
 use super::Pair;
+use crate::link::up_to;
 use crate::sim::faults::Side;
-use crate::sim::faults::up_to;
 use crate::sim::scenario::Kind;
 use crate::sim::scenario::Scenario;
 use crate::support::clock::epoch;
@@ -71,18 +71,27 @@ impl Pair {
                 assert!(self.client.is_established());
                 let expected = match self.scenario.kind {
                     Kind::Command => "NonInteractiveCommands",
-                    Kind::Port => "Port",
+                    Kind::Port(_) => "Port",
                     _ => "Standard_Stream",
                 };
                 assert_eq!(established.session_type.as_str(), expected);
                 let encrypted = matches!(self.scenario.kind, Kind::EncryptedShell(_));
                 assert_eq!(established.encrypted, encrypted);
+                let form = match self.scenario.kind {
+                    Kind::Port(form) => Some(form),
+                    _ => None,
+                };
+                assert_eq!(established.port_form(), form);
             }
             Event::DataKeyNeeded(request) => {
                 self.kms.generating = Some((self.now + self.scenario.kms, request));
             }
             Event::Output { stream, data } => {
                 assert_eq!(self.exit_code, None, "output after the exit code");
+                assert!(
+                    self.connections.is_up(),
+                    "output of a connection that is over"
+                );
                 match stream {
                     OutputStream::Stdout => self.stdout.arrive("stdout", &data),
                     OutputStream::Stderr => self.stderr.arrive("stderr", &data),
@@ -95,6 +104,7 @@ impl Pair {
                 assert!(complete, "the exit code overtook output");
             }
             Event::Writable => self.typist.wake(self.now),
+            Event::PortDisconnected => self.connections.on_disconnected(),
             Event::Closed(reason) => {
                 if reason == CloseReason::Terminated {
                     self.close_channel(Side::Agent);
