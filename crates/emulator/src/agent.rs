@@ -1,10 +1,10 @@
 //! The agent of an emulated node: what runs at the far end of a session.
 //!
 //! One task per session drives the agent's half of the protocol and the session's command, as the real agent's
-//! session worker does (`docs/PROTOCOL.md` 3, 4.3, 5, 6, 7.0 to 7.3):
+//! session worker does (`docs/PROTOCOL.md` 3, 4.3, 5, 6, 7.0 to 7.6, 8):
 //!
 //! ```text
-//!  gateway ── Relay ──► AgentSession ── input ──► Job (a terminal or a command)
+//!  gateway ── Relay ──► AgentSession ── input ──► Job (a terminal, a command, a port)
 //!          ◄──────────                ◄─ output ─
 //! ```
 //!
@@ -17,6 +17,7 @@ mod command;
 mod driver;
 mod held;
 mod job;
+mod port;
 mod process;
 mod properties;
 mod separate;
@@ -46,6 +47,10 @@ pub(crate) struct AgentTask {
     pub(crate) document: ResolvedDocument,
     pub(crate) challenge: ChallengeMode,
     pub(crate) pacing: Pacing,
+    /// What the agent reports, and behaves like.
+    pub(crate) agent_version: String,
+    /// Most bytes in a message of a port session.
+    pub(crate) payload: usize,
 }
 
 /// The agent's WebSocket. Dropping either end of it on the service's side ends the session at once.

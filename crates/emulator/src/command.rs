@@ -1,5 +1,6 @@
 //! The program's commands, and what they have in common.
 
+mod faults;
 pub(crate) mod serve;
 pub(crate) mod shell;
 
@@ -13,6 +14,8 @@ use ssm_session_emulator::Target;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
+use self::faults::FaultOptions;
+
 /// Options of every command that starts an emulator.
 #[derive(Debug, Args)]
 pub(crate) struct Agent {
@@ -22,6 +25,15 @@ pub(crate) struct Agent {
     /// Whether the agent asks for a random challenge in the encryption context
     #[arg(long, value_enum, default_value_t = Challenge::Offered)]
     kms_challenge: Challenge,
+    /// The version the agent reports and behaves like; up to 3.0.196.0 it serves one connection of a port session at a
+    /// time
+    #[arg(long, value_name = "VERSION", default_value = Plan::AGENT_VERSION, value_parser = agent_version)]
+    agent_version: String,
+    /// Most bytes in a message of the agent in a port session, 64 to 4194184; real agents send 1024
+    #[arg(long, value_name = "BYTES", default_value_t = Plan::default().agent_payload, value_parser = agent_payload)]
+    agent_payload: usize,
+    #[command(flatten)]
+    faults: FaultOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,6 +66,9 @@ impl Agent {
                 Challenge::Offered => ChallengeMode::Offered,
                 Challenge::Required => ChallengeMode::Required,
             },
+            agent_version: self.agent_version.clone(),
+            agent_payload: self.agent_payload,
+            faults: self.faults.faults(),
             ..Plan::default()
         }
     }
@@ -61,6 +76,23 @@ impl Agent {
 
 fn target(id: &str) -> Result<Target, String> {
     Target::new(id).map_err(|error| error.to_string())
+}
+
+fn agent_version(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() == 4 && parts.iter().all(|part| part.parse::<u32>().is_ok()) {
+        Ok(text.to_owned())
+    } else {
+        Err("write four numbers with dots between them, such as 3.0.196.0".to_owned())
+    }
+}
+
+fn agent_payload(text: &str) -> Result<usize, String> {
+    let (least, most) = (Plan::MIN_AGENT_PAYLOAD, Plan::MAX_AGENT_PAYLOAD);
+    text.parse()
+        .ok()
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| format!("write a number of bytes from {least} to {most}, such as 1024"))
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

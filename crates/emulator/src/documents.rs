@@ -162,17 +162,6 @@ impl Documents {
     }
 }
 
-/// Whether AWS has a port forwarding document of this name.
-pub(crate) fn is_aws_port_document(name: &str) -> bool {
-    matches!(
-        name,
-        "AWS-StartSSHSession"
-            | "AWS-StartPortForwardingSession"
-            | "AWS-StartPortForwardingSessionToRemoteHost"
-            | "AWS-StartPortForwardingSessionToSocket"
-    )
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Source {
@@ -199,7 +188,7 @@ const SESSION_TYPES: [&str; 4] = [
     "Port",
 ];
 
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 10] = [
     (
         DEFAULT,
         include_str!("documents/SSM-SessionManagerRunShell.json"),
@@ -211,6 +200,22 @@ const BUILT_IN: [(&str, &str); 6] = [
     (
         "AWS-StartNonInteractiveCommand",
         include_str!("documents/AWS-StartNonInteractiveCommand.json"),
+    ),
+    (
+        "AWS-StartSSHSession",
+        include_str!("documents/AWS-StartSSHSession.json"),
+    ),
+    (
+        "AWS-StartPortForwardingSession",
+        include_str!("documents/AWS-StartPortForwardingSession.json"),
+    ),
+    (
+        "AWS-StartPortForwardingSessionToRemoteHost",
+        include_str!("documents/AWS-StartPortForwardingSessionToRemoteHost.json"),
+    ),
+    (
+        "AWS-StartPortForwardingSessionToSocket",
+        include_str!("documents/AWS-StartPortForwardingSessionToSocket.json"),
     ),
     (
         "Emulator-EncryptedShell",
@@ -262,6 +267,75 @@ mod tests {
             .unwrap();
         assert_eq!(resolved.properties["linux"]["commands"], "ls -l");
         assert_eq!(resolved.session_type, SessionType::INTERACTIVE_COMMANDS);
+    }
+
+    #[test]
+    fn the_port_documents_have_the_defaults_of_aws() {
+        let documents = Documents::new(Vec::new());
+        for (name, parameters, properties) in [
+            (
+                "AWS-StartSSHSession",
+                given(&[]),
+                json!({"portNumber": "22"}),
+            ),
+            (
+                "AWS-StartPortForwardingSession",
+                given(&[]),
+                json!({"portNumber": "80", "localPortNumber": "0", "type": "LocalPortForwarding"}),
+            ),
+            (
+                "AWS-StartPortForwardingSessionToRemoteHost",
+                given(&[
+                    ("host", &["db.internal.example"]),
+                    ("portNumber", &["5432"]),
+                ]),
+                json!({
+                    "portNumber": "5432",
+                    "localPortNumber": "0",
+                    "type": "LocalPortForwarding",
+                    "host": "db.internal.example",
+                }),
+            ),
+            (
+                "AWS-StartPortForwardingSessionToSocket",
+                given(&[("localUnixSocket", &["/run/db.sock"])]),
+                json!({
+                    "portNumber": "80",
+                    "type": "LocalPortForwarding",
+                    "localConnectionType": "unix",
+                    "localUnixSocket": "/run/db.sock",
+                }),
+            ),
+        ] {
+            let resolved = documents.find(name).unwrap().resolve(&parameters).unwrap();
+            assert_eq!(resolved.session_type, SessionType::PORT);
+            assert_eq!(resolved.properties, properties, "{name}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_name_no_port_or_host_are_refused() {
+        let documents = Documents::new(Vec::new());
+        for (name, parameter, value) in [
+            ("AWS-StartSSHSession", "portNumber", "0"),
+            ("AWS-StartPortForwardingSession", "portNumber", "65536"),
+            ("AWS-StartPortForwardingSession", "localPortNumber", "http"),
+            (
+                "AWS-StartPortForwardingSessionToRemoteHost",
+                "host",
+                "a;reboot",
+            ),
+            (
+                "AWS-StartPortForwardingSessionToSocket",
+                "localUnixSocket",
+                "",
+            ),
+        ] {
+            let document = documents.find(name).unwrap();
+            let error = document.resolve(&given(&[(parameter, &[value])]));
+            let text = error.unwrap_err().to_string();
+            assert!(text.contains("does not match its pattern"), "{text}");
+        }
     }
 
     #[test]

@@ -38,19 +38,11 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// The address cannot be listened on, or others can reach it and the plan does not say
-    /// [`anywhere`](Plan::anywhere).
+    /// The address cannot be listened on, others can reach it and the plan does not say
+    /// [`anywhere`](Plan::anywhere), or a number in the plan is out of its range.
     pub async fn start(plan: Plan) -> io::Result<Self> {
-        if !plan.listen.ip().is_loopback() && !plan.anywhere {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "cannot listen on {}: it can be reached from other machines, and whoever reaches the emulator gets a shell here; \
-                     listen on 127.0.0.1, or allow it with --listen-anywhere (in a plan: `anywhere`)",
-                    plan.listen
-                ),
-            ));
-        }
+        plan.check()
+            .map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?;
         let socket = TcpListener::bind(plan.listen).await.map_err(|error| {
             io::Error::new(
                 error.kind(),

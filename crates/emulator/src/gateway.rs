@@ -6,14 +6,18 @@
 //! ```
 //!
 //! One task per session holds the client's socket and the channels of the agent. Stream data and acknowledgements
-//! pass unmodified. It holds at most one frame in each direction and takes the next only when that one is gone, so an
-//! end that does not read stops the other through TCP and the bounded channels, and nothing grows.
+//! pass through a [`Link`] in each direction, unmodified, unless the plan asks for faults. A link holds a bounded
+//! number of bytes and the gateway takes no more before there is room, so an end that does not read stops the other
+//! through TCP and the bounded channels, and nothing grows.
 
+mod agent;
 mod client;
+mod link;
 mod messages;
 mod open;
 
-use std::collections::VecDeque;
+use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,14 +31,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_websockets::CloseCode;
 
+use self::agent::AgentEnd;
+use self::agent::AgentEvent;
 use self::client::Client;
 use self::client::ClientEvent;
 use self::client::Socket;
+use self::link::Link;
 pub(crate) use self::open::open;
-use crate::agent;
 use crate::agent::AgentTask;
 use crate::agent::Outcome;
-use crate::agent::Relay;
 use crate::agent::Status as AgentStatus;
 use crate::documents::ResolvedDocument;
 use crate::service::Service;
@@ -54,40 +59,22 @@ pub(crate) struct Gateway {
     service: Arc<Service>,
     session_id: String,
     client: Option<Client>,
-    /// At most one, from the agent.
-    for_client: Option<Frame>,
-    to_agent: mpsc::Sender<Frame>,
-    from_agent: mpsc::Receiver<Frame>,
-    /// At most one frame of the client, and what the service itself has to say.
-    for_agent: VecDeque<Frame>,
-    /// The agent's task alone, so that it ends with the gateway.
-    agent: JoinSet<Outcome>,
-    /// Where the agent's side stands.
-    agent_end: AgentEnd,
+    to_client: Link,
+    agent: AgentEnd,
+    to_agent: Link,
     /// When to stop waiting for an end that has begun.
     deadline: Option<Instant>,
     /// Clients being sent away.
     farewells: JoinSet<()>,
 }
 
-/// How far the agent has ended.
-#[derive(Default)]
-struct AgentEnd {
-    /// It sends no more.
-    silent: bool,
-    /// It reads no more.
-    deaf: bool,
-    outcome: Option<Outcome>,
-}
-
 enum Happening {
     Order(Option<Order>),
     Stopping,
-    FromAgent(Option<Frame>),
-    AgentEnded(Result<Outcome, JoinError>),
+    Agent(AgentEvent),
     Client(ClientEvent),
-    ToAgent,
-    AgentDeaf,
+    /// Something on its way is due, or there is room for more.
+    Moved,
     Overdue,
 }
 
@@ -99,32 +86,26 @@ impl Gateway {
         instance_id: String,
         document: ResolvedDocument,
     ) -> Self {
-        let (to_client, from_agent) = mpsc::channel(FRAMES);
-        let (to_agent, from_gateway) = mpsc::channel(FRAMES);
         let task = AgentTask {
             session_id: session_id.clone(),
             instance_id,
             document,
             challenge: service.plan.challenge,
             pacing: service.plan.pacing,
+            agent_version: service.plan.agent_version.clone(),
+            payload: service.plan.agent_payload,
         };
-        let relay = Relay {
-            to_client,
-            from_gateway,
-        };
-        let mut agent = JoinSet::new();
-        agent.spawn(agent::run(task, relay, Arc::clone(&service.kms)));
+        let mut agent = AgentEnd::start(task, Arc::clone(&service.kms));
+        // Nobody is there yet to take what the agent sends.
+        agent.tell(messages::pause_publication());
+        let faults = &service.plan.faults;
         Self {
             service: Arc::clone(service),
-            // Nobody is there yet to take what the agent sends.
-            for_agent: VecDeque::from([messages::pause_publication()]),
             session_id,
             client: None,
-            for_client: None,
-            to_agent,
-            from_agent,
+            to_client: Link::new(faults, 0),
             agent,
-            agent_end: AgentEnd::default(),
+            to_agent: Link::new(faults, 1),
             deadline: None,
             farewells: JoinSet::new(),
         }
@@ -132,16 +113,17 @@ impl Gateway {
 
     /// Serves the session to its end.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let service = Arc::clone(&self.service);
+        let mut stopped = pin!(service.stopped());
         loop {
-            match self.next(&mut orders).await {
+            self.agent.hand_over(&mut self.to_agent, Instant::now());
+            match self.next(&mut orders, stopped.as_mut()).await {
                 Happening::Order(Some(Order::Attach(socket))) => self.attach(*socket),
                 Happening::Order(Some(Order::Terminate) | None) | Happening::Stopping => self.end(),
-                Happening::FromAgent(Some(frame)) => self.take_from_agent(frame),
-                Happening::FromAgent(None) => self.agent_end.silent = true,
-                Happening::AgentEnded(result) => self.agent_ended(result),
+                Happening::Agent(AgentEvent::Sent(frame)) => self.take_all_from_agent(frame),
+                Happening::Agent(AgentEvent::Ended(result)) => self.agent_ended(result),
                 Happening::Client(event) => self.client_event(event),
-                Happening::ToAgent => {}
-                Happening::AgentDeaf => self.agent_deaf(),
+                Happening::Agent(AgentEvent::Moved) | Happening::Moved => {}
                 Happening::Overdue => break,
             }
             if self.is_done() {
@@ -152,26 +134,23 @@ impl Gateway {
         self.finish().await;
     }
 
-    async fn next(&mut self, orders: &mut mpsc::Receiver<Order>) -> Happening {
+    async fn next(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Happening {
+        let now = Instant::now();
         let ending = self.deadline.is_some();
-        let for_client_free = self.for_client.is_none();
-        let for_agent_free = self.for_agent.is_empty();
-        let agent_ended = self.agent_end.outcome.is_some();
+        let client_reads = self.to_client.has_room(now);
+        let agent_reads = self.to_agent.has_room(now) || self.agent.is_deaf();
+        let links = [&self.to_client, &self.to_agent];
+        let moved = links.iter().filter_map(|link| link.poll_timeout(now)).min();
         tokio::select! {
             order = orders.recv() => Happening::Order(order),
-            () = self.service.stopped(), if !ending => Happening::Stopping,
-            frame = self.from_agent.recv(), if for_client_free && !self.agent_end.silent => Happening::FromAgent(frame),
-            Some(ended) = self.agent.join_next(), if !agent_ended => Happening::AgentEnded(ended),
-            event = client::next(self.client.as_mut(), &mut self.for_client, for_agent_free) => Happening::Client(event),
-            room = self.to_agent.reserve(), if !for_agent_free && !self.agent_end.deaf => match room {
-                Ok(room) => {
-                    if let Some(frame) = self.for_agent.pop_front() {
-                        room.send(frame);
-                    }
-                    Happening::ToAgent
-                }
-                Err(_) => Happening::AgentDeaf,
-            },
+            () = stopped, if !ending => Happening::Stopping,
+            event = self.agent.next(client_reads) => Happening::Agent(event),
+            event = client::next(self.client.as_mut(), &mut self.to_client, agent_reads) => Happening::Client(event),
+            () = until(moved) => Happening::Moved,
             () = until(self.deadline) => Happening::Overdue,
         }
     }
@@ -187,7 +166,7 @@ impl Gateway {
                 "the channel was opened again",
             );
         }
-        self.tell_agent(start);
+        self.agent.tell(start);
         self.service
             .sessions
             .set_status(&self.session_id, Status::Connected);
@@ -207,27 +186,66 @@ impl Gateway {
     fn client_event(&mut self, event: ClientEvent) {
         match event {
             ClientEvent::Sent => {}
-            ClientEvent::Received(frame) => match message_type(&frame) {
-                Some(MessageType::INPUT_STREAM_DATA | MessageType::ACKNOWLEDGE) => {
-                    self.tell_agent(frame);
+            ClientEvent::Received(frames) => {
+                for frame in frames {
+                    if !self.take_from_client(frame) {
+                        return self
+                            .lose_client(CloseCode::MESSAGE_TOO_BIG, "a payload is too large");
+                    }
                 }
-                other => tracing::debug!(
-                    session_id = self.session_id,
-                    ?other,
-                    "frame of the client dropped"
-                ),
-            },
+            }
             ClientEvent::Gone(reason) => {
                 tracing::info!(session_id = self.session_id, reason, "client gone");
-                if let Some(client) = self.client.take() {
-                    self.send_away(client, CloseCode::NORMAL_CLOSURE, "");
-                }
-                self.for_client = None;
-                self.tell_agent(messages::pause_publication());
-                self.service
-                    .sessions
-                    .set_status(&self.session_id, Status::Disconnected);
+                self.lose_client(CloseCode::NORMAL_CLOSURE, "");
             }
+        }
+    }
+
+    /// Whether the service puts up with the frame.
+    fn take_from_client(&mut self, frame: Frame) -> bool {
+        let Some(message) = decode(&frame) else {
+            tracing::debug!(
+                session_id = self.session_id,
+                "bad frame of the client dropped"
+            );
+            return true;
+        };
+        match message.message_type {
+            MessageType::INPUT_STREAM_DATA if self.is_too_large(&message) => return false,
+            MessageType::INPUT_STREAM_DATA | MessageType::ACKNOWLEDGE => {
+                self.to_agent.push(frame, Instant::now());
+            }
+            other => {
+                tracing::debug!(session_id = self.session_id, %other, "frame of the client dropped");
+            }
+        }
+        true
+    }
+
+    fn is_too_large(&self, message: &Message) -> bool {
+        let cap = self.service.plan.faults.payload_cap;
+        cap.is_some_and(|cap| message.payload.len() > cap)
+    }
+
+    fn lose_client(&mut self, code: CloseCode, reason: &'static str) {
+        if let Some(client) = self.client.take() {
+            self.send_away(client, code, reason);
+        }
+        self.to_client.clear();
+        self.agent.tell(messages::pause_publication());
+        self.service
+            .sessions
+            .set_status(&self.session_id, Status::Disconnected);
+    }
+
+    /// Takes `frame` and what came with it, while there is room.
+    fn take_all_from_agent(&mut self, frame: Frame) {
+        self.take_from_agent(frame);
+        let now = Instant::now();
+        while self.to_client.has_room(now)
+            && let Some(frame) = self.agent.try_next()
+        {
+            self.take_from_agent(frame);
         }
     }
 
@@ -239,11 +257,11 @@ impl Gateway {
         match message.message_type {
             MessageType::AGENT_SESSION_STATE => self.session_state(&message),
             MessageType::OUTPUT_STREAM_DATA | MessageType::ACKNOWLEDGE if self.client.is_some() => {
-                self.for_client = Some(frame);
+                self.to_client.push(frame, Instant::now());
             }
             // An acknowledgement has ended the pause, or the agent has not read of it yet.
-            MessageType::OUTPUT_STREAM_DATA if self.for_agent.is_empty() => {
-                self.tell_agent(messages::pause_publication());
+            MessageType::OUTPUT_STREAM_DATA if !self.agent.has_words() => {
+                self.agent.tell(messages::pause_publication());
             }
             other => {
                 tracing::debug!(session_id = self.session_id, %other, "frame of the agent dropped");
@@ -269,13 +287,14 @@ impl Gateway {
         self.service
             .sessions
             .set_status(&self.session_id, Status::Terminating);
-        self.tell_agent(messages::channel_closed(&self.session_id, ""));
+        self.agent
+            .tell(messages::channel_closed(&self.session_id, ""));
         self.end_by(END_LIMIT);
     }
 
     fn agent_ended(&mut self, result: Result<Outcome, JoinError>) {
-        self.agent_deaf();
-        self.agent_end.outcome = Some(result.unwrap_or_else(|error| {
+        self.agent.hang_up();
+        self.agent.outcome = Some(result.unwrap_or_else(|error| {
             tracing::error!(session_id = self.session_id, %error, "the emulated agent broke");
             Outcome {
                 status: AgentStatus::Failed,
@@ -285,30 +304,19 @@ impl Gateway {
         self.end_by(END_LIMIT);
     }
 
-    fn tell_agent(&mut self, frame: Frame) {
-        if !self.agent_end.deaf {
-            self.for_agent.push_back(frame);
-        }
-    }
-
-    fn agent_deaf(&mut self) {
-        self.agent_end.deaf = true;
-        self.for_agent.clear();
-    }
-
     fn end_by(&mut self, limit: Duration) {
         self.deadline.get_or_insert_with(|| Instant::now() + limit);
     }
 
     /// The agent has ended and the client has what it sent.
     fn is_done(&self) -> bool {
-        self.agent_end.outcome.is_some() && self.agent_end.silent && self.for_client.is_none()
+        self.agent.is_over() && self.to_client.is_empty()
     }
 
     /// Tells the client, and waits until nothing of the session is left.
     async fn finish(mut self) {
-        self.agent.shutdown().await;
-        let outcome = self.agent_end.outcome.take();
+        self.agent.task.shutdown().await;
+        let outcome = self.agent.outcome.take();
         let failed = outcome
             .as_ref()
             .is_some_and(|outcome| matches!(outcome.status, AgentStatus::Failed));
@@ -337,10 +345,6 @@ impl Gateway {
     }
 }
 
-fn message_type(frame: &Frame) -> Option<MessageType> {
-    decode(frame).map(|message| message.message_type)
-}
-
 /// Text and binary frames are alike to the service (`docs/PROTOCOL.md` 2.3). Digests are the ends' business.
 fn decode(frame: &Frame) -> Option<Message> {
     Message::decode_undigested(frame.as_bytes()).ok()
@@ -353,7 +357,5 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Frames that may wait in each direction between gateway and agent.
-const FRAMES: usize = 32;
 /// How long a session may take to end: the agent drains for at most 2 s (`docs/PROTOCOL.md` 4.7).
 const END_LIMIT: Duration = Duration::from_secs(5);

@@ -47,13 +47,10 @@ pub use documents::DocumentError;
 pub use emulator::EmulatedKms;
 pub use emulator::Emulator;
 pub use error::ServiceError;
+pub use plan::Faults;
 pub use plan::InvalidTarget;
 pub use plan::KmsKey;
 pub use plan::Pacing;
 pub use plan::Plan;
 pub use plan::Target;
 pub use ssm_session_proto::ChallengeMode;
-
-/// The version the emulated agent reports: four components, and above every number a client asks for
-/// (`docs/PROTOCOL.md` 5.2).
-pub(crate) const AGENT_VERSION: &str = "3.3.3572.0";

@@ -1,10 +1,16 @@
 //! What an emulator is asked to be, before it starts.
 
+mod faults;
+
+pub use self::faults::Faults;
+
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ssm_session_proto::ChallengeMode;
+use ssm_session_proto::MAX_FRAME;
+use ssm_session_proto::OVERHEAD;
 use uuid::Uuid;
 
 use crate::documents::Document;
@@ -24,6 +30,14 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// How fast the agent sends.
     pub pacing: Pacing,
+    /// The version the agent reports and behaves like: up to `3.0.196.0` it knows no multiplexed port sessions, up to
+    /// `2.3.722.0` no flag that ends them (`docs/PROTOCOL.md` 5.2).
+    pub agent_version: String,
+    /// Most bytes in a message of the agent in a port session, from [`MIN_AGENT_PAYLOAD`](Self::MIN_AGENT_PAYLOAD) to
+    /// [`MAX_AGENT_PAYLOAD`](Self::MAX_AGENT_PAYLOAD). Real agents send 1024.
+    pub agent_payload: usize,
+    /// What goes wrong between client and agent.
+    pub faults: Faults,
     /// Keys of the emulated KMS.
     pub kms_keys: Vec<KmsKey>,
     /// Whether the agent asks for a random challenge in the encryption context (`docs/PROTOCOL.md` 6).
@@ -34,6 +48,35 @@ pub struct Plan {
     pub open_limit: Duration,
 }
 
+impl Plan {
+    /// The version the agent reports unless told otherwise: four components, and above every number a client asks
+    /// for (`docs/PROTOCOL.md` 5.2).
+    pub const AGENT_VERSION: &str = "3.3.3572.0";
+    /// The least value of `agent_payload`: a few headers of a multiplexed session.
+    pub const MIN_AGENT_PAYLOAD: usize = 64;
+    /// The largest value of `agent_payload`: with its header it fits the largest frame clients take.
+    pub const MAX_AGENT_PAYLOAD: usize = MAX_FRAME - OVERHEAD;
+
+    /// What makes no sense, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.listen.ip().is_loopback() && !self.anywhere {
+            return Err(format!(
+                "cannot listen on {}: it can be reached from other machines, and whoever reaches the emulator gets a shell here; \
+                 listen on 127.0.0.1, or allow it with --listen-anywhere (in a plan: `anywhere`)",
+                self.listen
+            ));
+        }
+        let (least, most) = (Self::MIN_AGENT_PAYLOAD, Self::MAX_AGENT_PAYLOAD);
+        if !(least..=most).contains(&self.agent_payload) {
+            return Err(format!(
+                "the agent cannot send payloads of up to {} bytes; the limit must be from {least} to {most}",
+                self.agent_payload
+            ));
+        }
+        self.faults.check()
+    }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -42,6 +85,9 @@ impl Default for Plan {
             region: "us-east-1".to_owned(),
             targets: vec![Target::default()],
             pacing: Pacing::default(),
+            agent_version: Self::AGENT_VERSION.to_owned(),
+            agent_payload: 1024,
+            faults: Faults::default(),
             kms_keys: vec![KmsKey::default()],
             challenge: ChallengeMode::Offered,
             documents: Vec::new(),

@@ -39,7 +39,7 @@ fn not_executed(program: &str, error: &io::Error) -> String {
 }
 
 /// The system's text for `error`, as Go writes it: in lower case and without its number.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();

@@ -1,4 +1,4 @@
-//! The loop that joins a session's command with the agent's half of the protocol.
+//! The loop that joins a session's command or connections with the agent's half of the protocol.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,11 +8,15 @@ use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEncryption;
 use ssm_session_proto::AgentEvent;
 use ssm_session_proto::AgentSession;
+use ssm_session_proto::ControlFlag;
 use ssm_session_proto::DataKey;
 use ssm_session_proto::Frame;
+use ssm_session_proto::Message;
+use ssm_session_proto::MessageType;
 use ssm_session_proto::OutputStream;
 use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
+use ssm_session_proto::Version;
 use ssm_session_proto::WallClock;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
@@ -20,21 +24,19 @@ use tokio::time::Instant;
 use super::AgentTask;
 use super::Outcome;
 use super::Relay;
+use super::Status;
 use super::held::HeldInput;
 use super::job::End;
 use super::job::Job;
 use super::job::Turn;
 use super::properties::Properties;
-use crate::AGENT_VERSION;
-use crate::documents::ResolvedDocument;
 use crate::kms::Kms;
 use crate::plan::Pacing;
 use crate::random;
 
 /// The one owner of a session's state.
 pub(super) struct Driver {
-    document: ResolvedDocument,
-    pacing: Pacing,
+    task: AgentTask,
     machine: AgentSession,
     relay: Relay,
     kms: Arc<Kms>,
@@ -49,6 +51,8 @@ pub(super) struct Driver {
     outcome: Outcome,
     /// Nothing is left to do but to send what is queued.
     drained: bool,
+    /// The agent has broken off, and acknowledges nothing more.
+    broken_off: bool,
 }
 
 /// Why the loop woke up.
@@ -73,8 +77,7 @@ impl Driver {
         let clock = WallClock::new(now.into_std(), unix);
         let machine = AgentSession::new(config(&task), clock, random::bytes());
         Self {
-            document: task.document,
-            pacing: task.pacing,
+            task,
             machine,
             relay,
             kms,
@@ -85,6 +88,7 @@ impl Driver {
             output_from: now,
             outcome: Outcome::success(),
             drained: false,
+            broken_off: false,
         }
     }
 
@@ -99,7 +103,7 @@ impl Driver {
                 return self.outcome;
             }
             match self.wake().await {
-                Wake::Frame(frame) => self.take_frame(frame),
+                Wake::Frame(frame) => self.take_frames(frame),
                 Wake::Job(turn) => self.take_turn(turn),
                 Wake::Timer => self.machine.handle_timeout(now()),
                 Wake::Sent | Wake::OutputDue => {}
@@ -114,11 +118,30 @@ impl Driver {
     /// Does everything that can be done without waiting.
     fn settle(&mut self) {
         loop {
+            // Before anything is sent: what an event leads to may change that.
+            self.take_events();
             self.transmit();
-            match self.machine.poll_event() {
-                Some(event) => self.on_event(event),
-                None if self.offer_output() || self.release_input() => {}
-                None => return,
+            if !(self.offer_output() || self.release_input() || self.fetch_output()) {
+                return;
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            self.on_event(event);
+        }
+    }
+
+    /// Takes `frame` and what came with it.
+    fn take_frames(&mut self, frame: Frame) {
+        self.take_frame(frame);
+        for _ in 0..BATCH {
+            self.take_events();
+            match self.relay.from_gateway.try_recv() {
+                Ok(frame) => self.take_frame(frame),
+                // A relay without its other end is noticed when the loop waits for frames.
+                Err(_) => return,
             }
         }
     }
@@ -156,6 +179,9 @@ impl Driver {
         while self.unsent.is_none()
             && let Some(frame) = self.machine.poll_transmit(now())
         {
+            if self.broken_off && is_acknowledgement(&frame) {
+                continue;
+            }
             match self.relay.to_client.try_send(frame) {
                 Ok(()) => {}
                 // A relay without its other end is noticed when the loop waits for room.
@@ -175,7 +201,7 @@ impl Driver {
             return false;
         }
         self.unaccepted = None;
-        if self.pacing == Pacing::Agent
+        if self.task.pacing == Pacing::Agent
             && let Some(job) = &self.job
         {
             self.output_from = Instant::now() + job.wait_after_output();
@@ -183,12 +209,21 @@ impl Driver {
         true
     }
 
+    /// Takes output that is there already, where nothing has to be waited for; whether there was any.
+    fn fetch_output(&mut self) -> bool {
+        if self.task.pacing == Pacing::Agent || self.unaccepted.is_some() {
+            return false;
+        }
+        let output = self.job.as_mut().and_then(Job::next_output);
+        self.unaccepted = output.map(|data| (OutputStream::Stdout, data));
+        self.unaccepted.is_some()
+    }
+
     fn on_event(&mut self, event: AgentEvent) {
         match event {
             AgentEvent::Started { client_version } => {
-                let client_version = client_version.map(|version| version.to_string());
-                tracing::debug!(client_version, "the session starts");
-                self.start_job();
+                tracing::debug!(?client_version, "the session starts");
+                self.start_job(client_version.as_ref());
             }
             AgentEvent::DataKeyNeeded {
                 ciphertext,
@@ -207,7 +242,7 @@ impl Driver {
             }
             AgentEvent::Input(data) => {
                 if let Some(job) = &mut self.job {
-                    job.input(&data);
+                    job.input(data);
                 }
             }
             AgentEvent::Resize(size) => {
@@ -221,15 +256,25 @@ impl Driver {
             }
             AgentEvent::ChannelClosed => self.cancel(),
             AgentEvent::Drained => self.drained = true,
-            // Sessions without ports have no use for flags; refused output is offered at every turn of the loop.
-            AgentEvent::Flag(_) | AgentEvent::Writable => {}
+            AgentEvent::Flag(flag) => {
+                let end = self
+                    .job
+                    .as_mut()
+                    .and_then(|job| job.flag(ControlFlag(flag)));
+                if let Some(end) = end {
+                    self.broken_off = end.outcome.status == Status::Failed;
+                    self.end(end);
+                }
+            }
+            // Refused output is offered at every turn of the loop.
+            AgentEvent::Writable => {}
             _ => tracing::debug!("an event of a newer protocol crate"),
         }
     }
 
-    fn start_job(&mut self) {
-        let job = Job::start(&self.document, self.pacing);
-        if self.pacing == Pacing::Agent {
+    fn start_job(&mut self, client_version: Option<&Version>) {
+        let job = Job::start(&self.task, client_version);
+        if self.task.pacing == Pacing::Agent {
             self.output_from = Instant::now() + job.wait_before_output();
         }
         self.job = Some(job);
@@ -241,16 +286,20 @@ impl Driver {
             Turn::Output { stream, data } => self.unaccepted = Some((stream, data)),
             Turn::InputTaken => {}
             Turn::ExitCode(code) => self.machine.exit_code(code, now()),
-            Turn::Ended(End { announced, outcome }) => {
-                tracing::debug!(?outcome.status, "the session's command is done");
-                self.job = None;
-                self.outcome = outcome;
-                if announced {
-                    self.machine.finish(now());
-                } else {
-                    self.machine.cancel(now());
-                }
-            }
+            Turn::ConnectToPortError => self.machine.connect_to_port_error(now()),
+            Turn::Ended(end) => self.end(end),
+        }
+    }
+
+    /// The job has ended by itself.
+    fn end(&mut self, End { announced, outcome }: End) {
+        tracing::debug!(?outcome.status, "the session's job is done");
+        self.job = None;
+        self.outcome = outcome;
+        if announced {
+            self.machine.finish(now());
+        } else {
+            self.machine.cancel(now());
         }
     }
 
@@ -305,7 +354,7 @@ fn config(task: &AgentTask) -> AgentConfig {
     AgentConfig {
         session_id: task.session_id.clone(),
         instance_id: task.instance_id.clone(),
-        agent_version: AGENT_VERSION.to_owned(),
+        agent_version: task.agent_version.clone(),
         session_type: document.session_type.clone(),
         properties: document.properties.clone(),
         encryption: document
@@ -318,6 +367,11 @@ fn config(task: &AgentTask) -> AgentConfig {
             }),
         separate_output,
     }
+}
+
+fn is_acknowledgement(frame: &Frame) -> bool {
+    Message::decode_undigested(frame.as_bytes())
+        .is_ok_and(|message| message.message_type == MessageType::ACKNOWLEDGE)
 }
 
 pub(super) fn now() -> std::time::Instant {
@@ -337,3 +391,6 @@ pub(super) async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+/// Frames taken before anything is sent, so that neither direction waits long for the other.
+const BATCH: usize = 32;

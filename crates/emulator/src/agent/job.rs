@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ssm_session_proto::ControlFlag;
 use ssm_session_proto::OutputStream;
 use ssm_session_proto::SessionType;
 use ssm_session_proto::TerminalSize;
+use ssm_session_proto::Version;
 use tokio::time::Instant;
 
+use super::AgentTask;
 use super::Outcome;
 use super::collected::Collected;
+use super::port::Port;
 use super::properties::Properties;
 use super::separate::Separate;
 use super::terminal::Terminal;
@@ -25,11 +29,12 @@ pub(super) const MESSAGE_SIZE: usize = 1024;
 /// command itself wrote; a longer stream comes from a process that got away from it.
 pub(super) const LATE_OUTPUT: usize = 1 << 20;
 
-/// A session's command, from its start to its end.
+/// A session's command or connections, from their start to their end.
 pub(super) enum Job {
     Terminal(Terminal),
     Collected(Collected),
     Separate(Separate),
+    Port(Port),
     Refused(Refused),
 }
 
@@ -41,6 +46,8 @@ pub(super) enum Turn {
         data: Bytes,
     },
     ExitCode(i32),
+    /// A connection could not be made.
+    ConnectToPortError,
     /// The input given so far was passed on.
     InputTaken,
     /// Always the last.
@@ -56,16 +63,22 @@ pub(super) struct End {
 }
 
 impl Job {
-    /// Starts what `document` says. A start that fails is a job too: it tells the user, then ends.
-    pub(super) fn start(document: &ResolvedDocument, pacing: Pacing) -> Self {
+    /// Starts what `task` says. A start that fails is a job too: it tells the user, then ends.
+    pub(super) fn start(task: &AgentTask, client_version: Option<&Version>) -> Self {
+        let document = &task.document;
         let started = if document.session_type == SessionType::STANDARD_STREAM {
             Terminal::start(None, document.inputs.shell_profile_linux.as_deref())
                 .map(Self::Terminal)
                 .map_err(|error| Refusal::Unstartable(format!("Failed to start pty: {error}\n")))
+        } else if document.session_type == SessionType::PORT {
+            Port::start(task, client_version)
+                .map(Self::Port)
+                .map_err(Refusal::Invalid)
         } else {
             Self::start_command(document)
         };
-        started.unwrap_or_else(|refusal| Self::Refused(Refused::new(refusal, document, pacing)))
+        started
+            .unwrap_or_else(|refusal| Self::Refused(Refused::new(refusal, document, task.pacing)))
     }
 
     fn start_command(document: &ResolvedDocument) -> Result<Self, Refusal> {
@@ -107,7 +120,16 @@ impl Job {
             Self::Terminal(terminal) => terminal.turn(may_output).await,
             Self::Collected(collected) => collected.turn(may_output).await,
             Self::Separate(separate) => separate.turn(may_output).await,
+            Self::Port(port) => port.turn(may_output).await,
             Self::Refused(refused) => refused.turn(may_output).await,
+        }
+    }
+
+    /// Output that is there already, where looking for it costs nothing.
+    pub(super) fn next_output(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Port(port) => port.next_output(),
+            Self::Terminal(_) | Self::Collected(_) | Self::Separate(_) | Self::Refused(_) => None,
         }
     }
 
@@ -115,16 +137,27 @@ impl Job {
     pub(super) fn takes_input(&self) -> bool {
         match self {
             Self::Terminal(terminal) => terminal.takes_input(),
+            Self::Port(port) => port.takes_input(),
             Self::Collected(_) | Self::Separate(_) | Self::Refused(_) => true,
         }
     }
 
-    pub(super) fn input(&mut self, data: &[u8]) {
+    pub(super) fn input(&mut self, data: Bytes) {
         match self {
-            Self::Terminal(terminal) => terminal.input(data),
-            Self::Collected(collected) => collected.input(data),
-            Self::Separate(separate) => separate.input(data),
+            Self::Terminal(terminal) => terminal.input(&data),
+            Self::Collected(collected) => collected.input(&data),
+            Self::Separate(separate) => separate.input(&data),
+            Self::Port(port) => port.input(data),
             Self::Refused(_) => {}
+        }
+    }
+
+    /// A flag of the client, and the session's end if it ends it at once.
+    pub(super) fn flag(&mut self, flag: ControlFlag) -> Option<End> {
+        match self {
+            Self::Port(port) => port.flag(flag),
+            // Sessions without ports have no use for flags.
+            Self::Terminal(_) | Self::Collected(_) | Self::Separate(_) | Self::Refused(_) => None,
         }
     }
 
@@ -132,7 +165,7 @@ impl Job {
         match self {
             Self::Terminal(terminal) => terminal.resize(size),
             // Without a terminal there is nothing to resize.
-            Self::Collected(_) | Self::Separate(_) | Self::Refused(_) => {}
+            Self::Collected(_) | Self::Separate(_) | Self::Port(_) | Self::Refused(_) => {}
         }
     }
 
@@ -140,14 +173,16 @@ impl Job {
     pub(super) fn wait_before_output(&self) -> Duration {
         match self {
             Self::Terminal(_) => Duration::from_secs(1),
-            Self::Collected(_) | Self::Separate(_) | Self::Refused(_) => Duration::ZERO,
+            Self::Collected(_) | Self::Separate(_) | Self::Port(_) | Self::Refused(_) => {
+                Duration::ZERO
+            }
         }
     }
 
     /// How long the agent rests after each message of output.
     pub(super) fn wait_after_output(&self) -> Duration {
         match self {
-            Self::Terminal(_) | Self::Collected(_) => Duration::from_millis(1),
+            Self::Terminal(_) | Self::Collected(_) | Self::Port(_) => Duration::from_millis(1),
             Self::Separate(_) | Self::Refused(_) => Duration::ZERO,
         }
     }

@@ -1,5 +1,6 @@
 //! Whole sessions: the agent with real terminals and commands, and the client's half of the protocol.
 
+mod ports;
 mod rig;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ use super::Outcome;
 use super::Status;
 use crate::documents::ResolvedDocument;
 use crate::plan::Pacing;
+use crate::plan::Plan;
 
 #[tokio::test]
 async fn a_shell_echoes_and_answers() {
@@ -333,7 +335,7 @@ async fn a_key_encrypts_the_session_whatever_the_challenge() {
         );
         assert_eq!(
             established.agent_version.unwrap().to_string(),
-            crate::AGENT_VERSION
+            Plan::AGENT_VERSION
         );
     }
 }

@@ -64,7 +64,7 @@ struct InstanceInformation {
     instance_id: String,
     ping_status: &'static str,
     last_ping_date_time: f64,
-    agent_version: &'static str,
+    agent_version: String,
     is_latest_version: bool,
     platform_type: &'static str,
     platform_name: &'static str,
@@ -141,7 +141,7 @@ impl Service {
                 "ConnectionLost"
             },
             last_ping_date_time: time::seconds(last_ping),
-            agent_version: crate::AGENT_VERSION,
+            agent_version: self.plan.agent_version.clone(),
             is_latest_version: true,
             platform_type: "Linux",
             platform_name: "Emulated Linux",
@@ -203,7 +203,7 @@ impl Filter {
     fn matches(&self, instance: &InstanceInformation) -> bool {
         let of_instance = match self.key.as_str() {
             "InstanceIds" => instance.instance_id.as_str(),
-            "AgentVersion" => instance.agent_version,
+            "AgentVersion" => &instance.agent_version,
             "PingStatus" => instance.ping_status,
             "PlatformTypes" => instance.platform_type,
             "ResourceType" => instance.resource_type,

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
 use ssm_session_proto::Secret;
-use ssm_session_proto::SessionType;
 
 use super::page;
 use super::time;
@@ -247,18 +246,7 @@ impl Service {
         name: &str,
         parameters: &BTreeMap<String, Vec<String>>,
     ) -> Result<documents::ResolvedDocument, ServiceError> {
-        let document = self.documents.find(name);
-        if documents::is_aws_port_document(name) && document.is_none()
-            || document.is_some_and(|document| *document.session_type() == SessionType::PORT)
-        {
-            return Err(ServiceError::new(
-                "InvalidDocument",
-                format!(
-                    "Document {name} starts a port session; this emulator does not serve port sessions yet."
-                ),
-            ));
-        }
-        let document = document.ok_or_else(|| {
+        let document = self.documents.find(name).ok_or_else(|| {
             ServiceError::new(
                 "InvalidDocument",
                 format!("Document with name {name} does not exist."),

@@ -11,10 +11,13 @@ use futures_util::StreamExt as _;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use ssm_session_proto::Frame;
+use tokio::time::Instant;
 use tokio_websockets::CloseCode;
 use tokio_websockets::Error;
 use tokio_websockets::Message;
 use tokio_websockets::WebSocketStream;
+
+use super::link::Link;
 
 /// A WebSocket that came in through the HTTP listener.
 pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -27,14 +30,17 @@ pub(super) struct Client {
     unflushed: bool,
     /// A pong is queued: no more is read until it is gone, or a client that pings without reading fills the queue.
     owes_pong: bool,
+    /// Why the client has left, if that came behind frames of its own.
+    left: Option<String>,
 }
 
 /// What came of serving the client for a while.
 #[derive(Debug)]
 pub(super) enum ClientEvent {
-    /// The outgoing frame was taken.
+    /// Frames were taken; more may be ready before they have to be written.
     Sent,
-    Received(Frame),
+    /// Frames in order, one at least.
+    Received(Vec<Frame>),
     /// The client left, for the reason given.
     Gone(String),
 }
@@ -46,6 +52,7 @@ impl Client {
             socket,
             unflushed: false,
             owes_pong: false,
+            left: None,
         };
         client.push(first);
         client
@@ -64,7 +71,7 @@ impl Client {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        outgoing: &mut Option<Frame>,
+        outgoing: &mut Link,
         reading: bool,
     ) -> Poll<ClientEvent> {
         match self.poll_send(cx, outgoing) {
@@ -78,18 +85,24 @@ impl Client {
         self.poll_receive(cx)
     }
 
-    /// Ready when `outgoing` was taken. Otherwise it flushes what is queued.
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        outgoing: &mut Option<Frame>,
-    ) -> Poll<Result<(), Error>> {
-        if outgoing.is_some() {
-            ready!(self.socket.poll_ready_unpin(cx))?;
-            if let Some(frame) = outgoing.take() {
-                self.socket.start_send_unpin(to_message(frame))?;
-                self.unflushed = true;
+    /// Ready when something was taken from `outgoing`. When there is nothing to take it flushes what is queued, so
+    /// that many frames leave in one write.
+    fn poll_send(&mut self, cx: &mut Context<'_>, outgoing: &mut Link) -> Poll<Result<(), Error>> {
+        let mut taken = false;
+        loop {
+            match self.socket.poll_ready_unpin(cx) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending if taken => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
             }
+            let Some(frame) = outgoing.pop(Instant::now()) else {
+                break;
+            };
+            self.socket.start_send_unpin(to_message(frame))?;
+            self.unflushed = true;
+            taken = true;
+        }
+        if taken {
             return Poll::Ready(Ok(()));
         }
         if self.unflushed {
@@ -100,25 +113,37 @@ impl Client {
         Poll::Pending
     }
 
+    /// Ready with what the client has sent by now, as far as it is not too much at once.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<ClientEvent> {
-        loop {
-            let message = match ready!(self.socket.poll_next_unpin(cx)) {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Poll::Ready(ClientEvent::Gone(error.to_string())),
-                None => {
-                    return Poll::Ready(ClientEvent::Gone("the connection was closed".to_owned()));
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while bytes < TAKEN_AT_ONCE
+            && self.left.is_none()
+            && !self.owes_pong
+            && let Poll::Ready(received) = self.socket.poll_next_unpin(cx)
+        {
+            match received {
+                Some(Ok(message)) if message.is_ping() => {
+                    // The socket has queued the pong; polling again sends it.
+                    self.unflushed = true;
+                    self.owes_pong = true;
+                    cx.waker().wake_by_ref();
                 }
-            };
-            if message.is_ping() {
-                // The socket has queued the pong; polling again sends it.
-                self.unflushed = true;
-                self.owes_pong = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                Some(Ok(message)) => {
+                    if let Some(frame) = to_frame(message) {
+                        bytes += frame.as_bytes().len();
+                        frames.push(frame);
+                    }
+                }
+                Some(Err(error)) => self.left = Some(error.to_string()),
+                None => self.left = Some("the connection was closed".to_owned()),
             }
-            if let Some(frame) = to_frame(message) {
-                return Poll::Ready(ClientEvent::Received(frame));
-            }
+        }
+        if !frames.is_empty() {
+            return Poll::Ready(ClientEvent::Received(frames));
+        }
+        match self.left.take() {
+            Some(reason) => Poll::Ready(ClientEvent::Gone(reason)),
+            None => Poll::Pending,
         }
     }
 }
@@ -126,7 +151,7 @@ impl Client {
 /// Serves the client, if there is one, until something happens. Dropping the future loses nothing.
 pub(super) async fn next(
     client: Option<&mut Client>,
-    outgoing: &mut Option<Frame>,
+    outgoing: &mut Link,
     reading: bool,
 ) -> ClientEvent {
     match client {
@@ -171,3 +196,5 @@ fn to_message(frame: Frame) -> Message {
 
 /// How long a client may take to close its end.
 const CLOSE_LIMIT: Duration = Duration::from_secs(4);
+/// Bytes received before others have their turn.
+const TAKEN_AT_ONCE: usize = 64 * 1024;

@@ -23,6 +23,7 @@ use ssm_session_proto::MAX_FRAME;
 use ssm_session_proto::Secret;
 use tokio::sync::mpsc::error::SendError;
 use tokio_websockets::CloseCode;
+use tokio_websockets::Config;
 use tokio_websockets::Limits;
 use tokio_websockets::ServerBuilder;
 
@@ -78,6 +79,7 @@ impl Opening {
             }
         };
         let mut socket = ServerBuilder::new()
+            .config(Config::default().flush_threshold(WRITTEN_AT_ONCE))
             .limits(Limits::default().max_payload_len(Some(MAX_FRAME)))
             .serve(TokioIo::new(upgraded));
         let first = tokio::select! {
@@ -218,6 +220,9 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
         .insert(header::CONTENT_TYPE, text_plain);
     response
 }
+
+/// Bytes queued in a socket before they are written; less is written when nothing more is ready.
+const WRITTEN_AT_ONCE: usize = 128 * 1024;
 
 /// RFC 6455, section 1.3.
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -8,6 +8,7 @@ mod channels;
 mod keys;
 mod listener;
 mod nodes;
+mod ports;
 mod program;
 mod sessions;
 mod shells;

@@ -64,6 +64,76 @@ fn a_target_that_is_none_is_a_usage_error() {
 }
 
 #[test]
+fn options_for_agent_and_faults_that_make_no_sense_are_usage_errors() {
+    run(async {
+        for (option, value, text) in [
+            (
+                "--agent-version",
+                "3.3",
+                "write four numbers with dots between them",
+            ),
+            (
+                "--agent-payload",
+                "63",
+                "write a number of bytes from 64 to 4194184",
+            ),
+            (
+                "--fault-delay",
+                "20",
+                "write a time of up to 60 s with its unit, such as 20ms",
+            ),
+            ("--fault-rate", "0", "write how many bytes pass a second"),
+            ("--fault-loss", "1", "write a percentage from 0% to 100%"),
+            (
+                "--fault-duplicate",
+                "101%",
+                "write a percentage from 0% to 100%",
+            ),
+            (
+                "--fault-reorder",
+                "often",
+                "write a percentage from 0% to 100%",
+            ),
+            (
+                "--fault-payload-cap",
+                "4k",
+                "write how many bytes a payload may have",
+            ),
+        ] {
+            let output = finished(&["serve", option, value], "").await;
+            assert_eq!(output.status.code(), Some(2), "{option}");
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(errors.contains(option) && errors.contains(text), "{errors}");
+        }
+    });
+}
+
+#[test]
+fn a_shell_runs_through_faults() {
+    run(async {
+        let arguments = [
+            "shell",
+            "--pace=none",
+            "--agent-version=3.2.0.0",
+            "--agent-payload=4096",
+            "--fault-delay=2ms",
+            "--fault-rate=500000",
+            "--fault-loss=1%",
+            "--fault-duplicate=1%",
+            "--fault-reorder=1%",
+            "--fault-payload-cap=4096",
+            "--fault-seed=7",
+        ];
+        let output = finished(&arguments, "echo a$((1+1))b; exit\n").await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("a2b"),
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
 fn a_shell_runs_what_its_input_says() {
     run(async {
         let output = finished(&["shell", "--pace", "none"], "echo a$((1+1))b; exit\n").await;

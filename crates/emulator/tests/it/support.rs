@@ -148,10 +148,18 @@ impl Channel {
     /// The next message of a type, past others.
     pub(crate) async fn receive(&mut self, wanted: MessageType) -> proto::Message {
         loop {
+            let message = self.next().await;
+            if message.message_type == wanted {
+                return message;
+            }
+        }
+    }
+
+    /// The next message, whatever its type.
+    pub(crate) async fn next(&mut self) -> proto::Message {
+        loop {
             let message = self.0.next().await.expect("the channel is open").unwrap();
-            if let Ok(message) = proto::Message::decode(&message.into_payload().into())
-                && message.message_type == wanted
-            {
+            if let Ok(message) = proto::Message::decode(&message.into_payload().into()) {
                 return message;
             }
         }

@@ -42,6 +42,7 @@ use crate::documents::ResolvedDocument;
 use crate::kms::Kms;
 use crate::plan::KmsKey;
 use crate::plan::Pacing;
+use crate::plan::Plan;
 use crate::random;
 
 pub(super) const SESSION: &str = "emulator-0123456789abcdef0";
@@ -119,6 +120,8 @@ impl Rig {
             document,
             challenge: ChallengeMode::Offered,
             pacing: Pacing::None,
+            agent_version: Plan::AGENT_VERSION.to_owned(),
+            payload: 1024,
         };
         change(&mut task);
         let (to_client, from_agent) = mpsc::channel(4);
