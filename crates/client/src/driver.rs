@@ -2,44 +2,46 @@
 //!
 //! ```text
 //!  application ── writes, wishes ──► ┌────────┐ ──► machine ──► frames ──► ┌────────┐
-//!                                    │ driver │                            │ socket │
+//!  programs ◄──── connections ─────► │ driver │                            │ socket │
 //!  application ◄── events, bounded ─ └────────┘ ◄── machine ◄── frames ◄── └────────┘
 //! ```
 //!
 //! After anything that happens the same `drain` follows: what the machine accepts goes in, what
 //! it wants to send goes to the socket, what it has to say goes to the application. Writing never
-//! blocks reading; an application that takes no events stops reading, and nothing else.
+//! blocks reading; an application that takes no events stops reading, and nothing else. So does
+//! the only program of a forward that does not read; beside others it is cut off.
 
+mod connections;
+mod drain;
+mod key_request;
 mod liveness;
 mod socket;
 
 use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Buf as _;
 use futures_util::FutureExt as _;
 use ssm_session_proto::ClientSession;
-use ssm_session_proto::DataKey;
-use ssm_session_proto::DataKeyRequest;
-use ssm_session_proto::Event;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
 use tokio_websockets::WebSocketStream;
 
+use self::connections::Call;
+use self::connections::Connections;
+use self::key_request::KeyRequest;
 use self::liveness::Liveness;
-use self::socket::Ending;
 use self::socket::Socket;
 use self::socket::Turn;
 use crate::backlog::EventSender;
 use crate::close::Close;
 use crate::data_keys::DataKeys;
+use crate::session::Forward;
 use crate::session::SessionEvent;
 use crate::session::Wishes;
 use crate::session::Write;
@@ -62,9 +64,8 @@ pub(crate) struct Driver<S> {
     socket: Socket<S>,
     ports: Ports,
     timeouts: Timeouts,
-    data_keys: Option<Arc<dyn DataKeys>>,
-    /// The data key request under way, dropped with the driver.
-    key_request: JoinSet<Result<DataKey, String>>,
+    connections: Connections,
+    key_request: KeyRequest,
     /// The write that the machine has not accepted to its end.
     writing: Option<Write>,
     liveness: Liveness,
@@ -80,7 +81,8 @@ enum Wake {
     /// Every handle is gone.
     Deserted,
     Write(Write),
-    DataKey(Result<DataKey, String>),
+    Connections(Call),
+    DataKey(key_request::Answer),
     /// The application caught up.
     Room,
     Clock,
@@ -99,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         machine: ClientSession,
         web_socket: WebSocketStream<S>,
         ports: Ports,
+        forwards: mpsc::Receiver<Forward>,
         data_keys: Option<Arc<dyn DataKeys>>,
         timeouts: Timeouts,
     ) -> Self {
@@ -107,8 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             socket: Socket::new(web_socket),
             ports,
             timeouts,
-            data_keys,
-            key_request: JoinSet::new(),
+            connections: Connections::new(forwards, timeouts.half_close),
+            key_request: KeyRequest::new(data_keys, timeouts.data_key),
             writing: None,
             liveness: Liveness::new(Instant::now(), &timeouts),
             terminate_by: None,
@@ -122,7 +125,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             mut close,
             reachable,
         } = self.drive().await;
-        self.key_request.abort_all();
+        self.key_request.give_up();
+        self.connections.sever(&mut self.machine, Instant::now());
         if reachable
             && timeout(self.timeouts.close, self.send_rest())
                 .await
@@ -130,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         {
             tracing::debug!("the other end does not take what is left");
         }
+        self.connections.deliver(self.timeouts.close).await;
         close.exit_code = self.exit_code;
         tracing::info!(by = ?close.by, code = close.close_code, exit_code = close.exit_code, "closed");
         self.ports.events.send(SessionEvent::Closed(close));
@@ -150,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if let Some(end) = self.drain(now) {
                 return end;
             }
-            let reading = !self.ports.events.is_full();
+            let reading = !self.ports.events.is_full() && !self.is_held_back();
             if !reading {
                 self.liveness.on_pause();
             }
@@ -163,10 +168,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 turn = self.socket.turn(reading) => Wake::Socket(turn),
                 changed = self.ports.wishes.changed() => changed.map_or(Wake::Deserted, |()| Wake::Wishes),
                 Some(write) = self.ports.writes.recv(), if self.writing.is_none() => Wake::Write(write),
-                Some(key) = self.key_request.join_next() => Wake::DataKey(
-                    key.unwrap_or_else(|_| Err("the source of data keys failed".to_owned())),
-                ),
-                () = self.ports.events.room(), if !reading => Wake::Room,
+                call = self.connections.call() => Wake::Connections(call),
+                Some(key) = self.key_request.answer() => Wake::DataKey(key),
+                () = self.ports.events.room(), if self.ports.events.is_full() => Wake::Room,
                 () = &mut sleep => Wake::Clock,
             };
             if let Some(end) = self.on_wake(wake) {
@@ -188,13 +192,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 });
             }
             Wake::Write(write) => self.writing = Some(write),
+            Wake::Connections(Call::Forward(forward)) => self.connections.on_forward(forward),
             Wake::DataKey(key) => {
                 if let Err(reason) = &key {
                     tracing::warn!(reason, "there is no data key for this session");
                 }
                 self.machine.handle_data_key(key, now.into_std());
             }
-            Wake::Room => {}
+            Wake::Connections(Call::Ready) | Wake::Room => {}
             Wake::Clock => return self.on_clock(now),
         }
         None
@@ -211,20 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 None
             }
             Turn::Ended(ending) => {
-                let close = match ending {
-                    Ending::CloseFrame { code, text } => Close::from_close_frame(code, &text),
-                    Ending::Eof => Close::network(
-                        "the connection was lost: the other end hung up without a word",
-                    ),
-                    Ending::Error(error) => {
-                        Close::network(format!("the connection was lost: {error}"))
-                    }
-                };
-                let close = if self.terminate_by.is_some() {
-                    close.into_asked()
-                } else {
-                    close
-                };
+                let mut close = ending.into_close();
+                if self.terminate_by.is_some() {
+                    close = close.into_asked();
+                }
                 Some(End {
                     close,
                     reachable: false,
@@ -252,6 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         {
             self.machine.handle_timeout(now.into_std());
         }
+        self.connections.on_clock(now);
         if self.terminate_by.is_some_and(|by| by <= now) {
             let limit = self.timeouts.terminate.as_secs_f64();
             let message =
@@ -288,111 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn due(&self) -> Instant {
         let machine = self.machine.poll_timeout().map(Instant::from_std);
         let others = machine.into_iter().chain(self.terminate_by);
+        let others = others.chain(self.connections.due());
         others.fold(self.liveness.due(), Instant::min)
-    }
-
-    /// Moves everything that can move. Called after every input.
-    fn drain(&mut self, now: Instant) -> Option<End> {
-        loop {
-            self.accept_writes(now);
-            // What was written before the wish goes first. Said twice, it counts once.
-            if self.terminate_by.is_some() && self.writing.is_none() {
-                self.machine.terminate(now.into_std());
-            }
-            self.transmit(now);
-            let event = self.machine.poll_event()?;
-            if let Some(close) = self.on_event(event, now) {
-                return Some(End {
-                    close,
-                    reachable: true,
-                });
-            }
-        }
-    }
-
-    fn accept_writes(&mut self, now: Instant) {
-        while let Some(write) = &mut self.writing {
-            let accepted = self.machine.write(&write.rest, now.into_std());
-            write.rest.advance(accepted);
-            if !write.rest.is_empty() {
-                return;
-            }
-            if let Some(write) = self.writing.take() {
-                // Nobody waits for it if the writer was given up.
-                write.accepted.send(()).ok();
-            }
-            self.writing = self.ports.writes.try_recv().ok();
-        }
-    }
-
-    fn transmit(&mut self, now: Instant) {
-        while self.socket.has_room()
-            && let Some(frame) = self.machine.poll_transmit(now.into_std())
-        {
-            self.socket.queue(frame);
-        }
-    }
-
-    fn on_event(&mut self, event: Event, now: Instant) -> Option<Close> {
-        match event {
-            Event::Established(established) => {
-                tracing::info!(kind = %established.session_type, encrypted = established.encrypted, "established");
-                self.ports
-                    .events
-                    .send(SessionEvent::Established(established));
-            }
-            Event::DataKeyNeeded(request) => self.request_data_key(request, now),
-            Event::Output { stream, data } => {
-                self.ports
-                    .events
-                    .send(SessionEvent::Output { stream, data });
-            }
-            Event::ExitCode(code) => {
-                self.exit_code = Some(code);
-                self.ports.events.send(SessionEvent::ExitCode(code));
-            }
-            Event::Closed(reason) => {
-                return Some(Close::from_reason(reason, self.terminate_by.is_some()));
-            }
-            // The next pass of `drain` tries the waiting write again.
-            Event::Writable => {}
-            other => tracing::debug!(?other, "ignoring an event"),
-        }
-        None
-    }
-
-    fn request_data_key(&mut self, request: DataKeyRequest, now: Instant) {
-        let Some(source) = self.data_keys.clone() else {
-            let reason = "this session is encrypted with a KMS key, and this program has no source of data keys; \
-                          start the session with one that has, or without a KMS key in its preferences";
-            return self
-                .machine
-                .handle_data_key(Err(reason.to_owned()), now.into_std());
-        };
-        let limit = self.timeouts.data_key;
-        tracing::debug!(key = request.key_id, "a data key is needed");
-        self.key_request.spawn(async move {
-            match timeout(limit, source.data_key(request)).await {
-                Ok(key) => key.map_err(|error| error.to_string()),
-                Err(_) => Err(format!(
-                    "no data key was obtained within {} s",
-                    limit.as_secs_f64()
-                )),
-            }
-        });
-    }
-
-    /// Acknowledgements and answers that the machine had left to send at its end.
-    async fn send_rest(&mut self) {
-        loop {
-            self.transmit(Instant::now());
-            let complete = self.socket.has_room();
-            if let Err(error) = self.socket.flush().await {
-                return tracing::debug!(%error, "not everything could be sent");
-            }
-            if complete {
-                return;
-            }
-        }
     }
 }

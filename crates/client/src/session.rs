@@ -28,12 +28,15 @@ use crate::connector::Connector;
 use crate::driver::Driver;
 use crate::driver::Ports;
 use crate::error::ConnectError;
+use crate::local_connection::LocalConnection;
 use crate::options::Options;
 use crate::options::SessionStart;
 use crate::web_socket::open;
 
 /// Writes that may wait for the driver at the same time before their callers wait longer.
 const WAITING_WRITES: usize = 8;
+/// The same for local connections.
+const WAITING_FORWARDS: usize = 8;
 
 /// Opens the WebSocket of a session and drives it from then on, on a task of its own. The session
 /// itself is set up when [`SessionEvent::Established`] comes.
@@ -116,6 +119,7 @@ where
     machine.handle_connected(&start.token, now);
 
     let (write, writes) = mpsc::channel(WAITING_WRITES);
+    let (forward, forwards) = mpsc::channel(WAITING_FORWARDS);
     let (wish, wishes) = watch::channel(Wishes::default());
     let (sender, receiver) = backlog::channel();
     let ports = Ports {
@@ -123,12 +127,17 @@ where
         wishes,
         events: sender,
     };
-    let driver = Driver::new(machine, socket, ports, options.data_keys, options.timeouts);
+    let (data_keys, timeouts) = (options.data_keys, options.timeouts);
+    let driver = Driver::new(machine, socket, ports, forwards, data_keys, timeouts);
     tokio::spawn(driver.run().in_current_span());
     Ok(Session {
         id: start.id().to_owned(),
         client_id,
-        control: SessionControl { write, wish },
+        control: SessionControl {
+            write,
+            forward,
+            wish,
+        },
         events: receiver,
         over: false,
     })
@@ -185,6 +194,15 @@ impl Session {
         self.control.write(data).await
     }
 
+    /// See [`SessionControl::forward`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] once the session is over, or if it is no forward.
+    pub async fn forward(&self, connection: LocalConnection) -> Result<(), Closed> {
+        self.control.forward(connection).await
+    }
+
     /// See [`SessionControl::resize`].
     pub fn resize(&self, size: TerminalSize) {
         self.control.resize(size);
@@ -209,6 +227,7 @@ impl fmt::Debug for Session {
 #[derive(Clone, Debug)]
 pub struct SessionControl {
     write: mpsc::Sender<Write>,
+    forward: mpsc::Sender<Forward>,
     wish: watch::Sender<Wishes>,
 }
 
@@ -217,7 +236,8 @@ impl SessionControl {
     /// window of unacknowledged input. Input from before the session is established is kept for
     /// it.
     ///
-    /// If the wait is given up, all of `data` is sent or none of it.
+    /// If the wait is given up, all of `data` is sent or none of it. In a session that
+    /// [forwards](Self::forward) connections there is nothing to write: they are its input.
     ///
     /// # Errors
     ///
@@ -230,6 +250,37 @@ impl SessionControl {
         };
         self.write.send(write).await.map_err(|_| Closed)?;
         acceptance.await.map_err(|_| Closed)
+    }
+
+    /// Hands a local connection over to a forward, whose driver carries it from then on, to its
+    /// end or the session's. Waits until its turn has come: until the session is established,
+    /// and, with an agent that knows one connection at a time (docs/PROTOCOL.md 7.5), until the
+    /// one before is over.
+    ///
+    /// A program that ends its direction still gets the answer of the far end, which is not told
+    /// before [`Timeouts::half_close`](crate::Timeouts::half_close). A connection that is cut off
+    /// by the session's end, or because the destination cannot be reached, is reset where it can
+    /// be: see [`LocalConnection`].
+    ///
+    /// A connection takes up to 64 KiB of memory for each direction, and up to
+    /// [`MAX_UNREAD`](ssm_session_proto::MAX_UNREAD) while its program does not read, all
+    /// together [`MAX_UNREAD_IN_ALL`](ssm_session_proto::MAX_UNREAD_IN_ALL). Beyond that the
+    /// program holds back its destination if it is the only one, or else is cut off with
+    /// [`SessionEvent::ConnectionOverrun`].
+    ///
+    /// If the wait is given up, the connection is closed or forwarded.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] once the session is over, or if it is no forward. The connection is then reset.
+    pub async fn forward(&self, connection: LocalConnection) -> Result<(), Closed> {
+        let (taken, taking) = oneshot::channel();
+        let forward = Forward { connection, taken };
+        if let Err(refused) = self.forward.send(forward).await {
+            refused.0.connection.reset();
+            return Err(Closed);
+        }
+        taking.await.map_err(|_| Closed)
     }
 
     /// Tells the far end the size of the terminal. The latest size wins.
@@ -266,6 +317,11 @@ pub enum SessionEvent {
     },
     /// The exit code of the remote command.
     ExitCode(i32),
+    /// The agent could not reach the destination for one of the connections of a forward.
+    ConnectionRefused,
+    /// One of the connections of a forward was reset: its program did not read what came for it,
+    /// and the others would have had to wait ([`MAX_UNREAD`](ssm_session_proto::MAX_UNREAD)).
+    ConnectionOverrun,
     /// The session is over. Nothing follows.
     Closed(Close),
 }
@@ -282,6 +338,14 @@ pub(crate) struct Write {
     pub(crate) rest: Bytes,
     /// Told when all of it is.
     pub(crate) accepted: oneshot::Sender<()>,
+}
+
+/// A local connection on its way to the driver.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) connection: LocalConnection,
+    /// Told when it is carried.
+    pub(crate) taken: oneshot::Sender<()>,
 }
 
 /// What is wanted of the session besides input; the latest wins.

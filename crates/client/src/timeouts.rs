@@ -23,7 +23,13 @@ pub struct Timeouts {
     pub data_key: Duration,
     /// From asking the service to end a session until giving up on its confirmation. Default 3 s.
     pub terminate: Duration,
-    /// Sending what is left and closing the socket once the session has ended. Default 1 s.
+    /// How long a local program that has ended its direction of a forwarded connection may wait
+    /// for the far end without a byte in either direction. Then the far end is told, which with
+    /// AWS's agent ends the other direction too (docs/PROTOCOL.md, 8). Default 30 s. A program
+    /// that has closed its connection, as far as that can be known, is not waited for.
+    pub half_close: Duration,
+    /// Once the session has ended: sending what is left, giving local programs what came for
+    /// them, and closing the socket; for each. Default 1 s.
     pub close: Duration,
 }
 
@@ -38,6 +44,7 @@ impl Default for Timeouts {
             silence: Duration::from_secs(45),
             data_key: Duration::from_secs(20),
             terminate: Duration::from_secs(3),
+            half_close: Duration::from_secs(30),
             close: Duration::from_secs(1),
         }
     }

@@ -16,6 +16,8 @@ use tokio_websockets::Error;
 use tokio_websockets::Message;
 use tokio_websockets::WebSocketStream;
 
+use crate::close::Close;
+
 /// Bytes that may wait here for the socket; the rest waits in the machine, which can still
 /// change its mind about them.
 const MAX_OUTGOING: usize = 64 * 1024;
@@ -58,6 +60,18 @@ pub(super) enum Ending {
     Eof,
     /// By an error of the connection, or of the peer's WebSocket.
     Error(Error),
+}
+
+impl Ending {
+    pub(super) fn into_close(self) -> Close {
+        match self {
+            Self::CloseFrame { code, text } => Close::from_close_frame(code, &text),
+            Self::Eof => {
+                Close::network("the connection was lost: the other end hung up without a word")
+            }
+            Self::Error(error) => Close::network(format!("the connection was lost: {error}")),
+        }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {

@@ -256,6 +256,9 @@ async fn output_is_acknowledged_even_when_the_channel_closes_right_behind_it() {
         let mut node = Node::open(socket).await;
         while !matches!(node.event().await.unwrap(), AgentEvent::Started { .. }) {}
         node.print(&pattern(100_000));
+        while !node.has_sent_all() {
+            node.event().await.unwrap();
+        }
         node.close_channel("");
         node.agent().finish(now());
         node.event().await

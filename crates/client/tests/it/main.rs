@@ -4,8 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod connecting;
+#[cfg(unix)]
+mod emulated;
 mod encryption;
 mod ending;
 mod flow;
+mod forward;
 mod node;
+mod streams;
 mod support;

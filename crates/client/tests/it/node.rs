@@ -26,6 +26,7 @@ use tokio_websockets::Message;
 use tokio_websockets::WebSocketStream;
 use uuid::Uuid;
 
+use crate::streams::Streams;
 use crate::support::SESSION;
 use crate::support::TOKEN;
 
@@ -36,6 +37,8 @@ pub(crate) struct Node<S> {
     frames: SplitStream<WebSocketStream<S>>,
     outbox: mpsc::UnboundedSender<Message>,
     output: VecDeque<Bytes>,
+    /// What it sends instead in a multiplexed session.
+    streams: Option<Streams>,
 }
 
 pub(crate) fn agent_config(session_type: SessionType) -> AgentConfig {
@@ -81,7 +84,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Node<S> {
             frames,
             outbox,
             output: VecDeque::new(),
+            streams: None,
         }
+    }
+
+    /// Has it send what streams have to say.
+    pub(crate) fn multiplex(&mut self) {
+        self.streams = Some(Streams::new());
+    }
+
+    pub(crate) fn streams(&mut self) -> &mut Streams {
+        self.streams.as_mut().unwrap()
     }
 
     /// Drives the agent until it has something to say, or the client is gone.
@@ -107,7 +120,23 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Node<S> {
         }
     }
 
-    fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
+        self.send_output();
+        while self.output.is_empty()
+            && let Some(payload) = self.streams.as_mut().and_then(Streams::next_payload)
+        {
+            self.output.push_back(payload);
+            self.send_output();
+        }
+    }
+
+    /// Whether the agent has taken all there is to send.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        let streams = self.streams.as_ref();
+        self.output.is_empty() && !streams.is_some_and(|streams| streams.mux.has_work())
+    }
+
+    fn send_output(&mut self) {
         while let Some(data) = self.output.front() {
             if self.agent.write(OutputStream::Stdout, data, now()) < data.len() {
                 break;
