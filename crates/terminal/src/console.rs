@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ssm_session::Close;
 use ssm_session::Session;
 use ssm_session_proto::OutputStream;
 use tokio::time::Instant;
@@ -20,10 +21,15 @@ use crate::signals::Signals;
 use crate::text::with_returns;
 
 mod conversation;
+mod forward;
+mod gathered;
 mod outcome;
+mod ports;
+mod relay;
 mod typing;
 
 pub use outcome::Outcome;
+pub use ports::Ports;
 
 /// Where a session's output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +51,7 @@ pub struct Console {
     output: Output,
     signals: Signals,
     leaving: Option<Leaving>,
+    stdout_is_data: bool,
 }
 
 /// A signal has asked for the end: from then on a reader that blocks may hold nothing up beyond `deadline`.
@@ -70,6 +77,7 @@ impl Console {
             output: Output::standard()?,
             signals: Signals::install()?,
             leaving: None,
+            stdout_is_data: false,
         })
     }
 
@@ -108,23 +116,70 @@ impl Console {
         }
     }
 
+    /// Runs a session to its end: [`Self::run_with`] nothing brought along for ports.
+    pub async fn run(&mut self, session: Session, waiting_for: impl fmt::Display) -> Outcome {
+        self.run_with(session, waiting_for, Ports::default()).await
+    }
+
     /// Runs a session to its end, with the terminal in raw mode while a shell or an interactive command has it.
+    ///
+    /// A forward takes connections at its local end, and leaves standard input alone. A port session without a local
+    /// end is one connection over standard input and output, as `ssh` wants it of its `ProxyCommand`: bytes pass
+    /// unchanged, [`Self::stdout_is_data`] from then on, and the end of standard input ends the session once the far
+    /// end has been silent for 10 s, or at once where nobody reads standard output.
     ///
     /// `waiting_for` completes the sentence "Waiting for …" until the far end answers.
     /// When this returns the terminal is as it was, and all output has been written unless the outcome says that it
     /// could not be, or is a signal.
-    pub async fn run(&mut self, session: Session, waiting_for: impl fmt::Display) -> Outcome {
+    pub async fn run_with(
+        &mut self,
+        session: Session,
+        waiting_for: impl fmt::Display,
+        ports: Ports,
+    ) -> Outcome {
         if let Some(leaving) = self.leaving {
             return Outcome::Signalled(leaving.signal);
         }
-        conversation::Conversation::new(self, session)
+        conversation::Conversation::new(self, session, ports)
             .run(&waiting_for)
             .await
+    }
+
+    /// Whether standard output has carried a connection's bytes, so that no text of the program belongs there.
+    #[must_use]
+    pub fn stdout_is_data(&self) -> bool {
+        self.stdout_is_data
     }
 
     /// Waits until the session's output has left this process; a signal ends the wait.
     pub async fn close(mut self) {
         self.flush().await;
+    }
+
+    /// How a session ended that has closed, once the rest of its output is out. `ending` is why this side ended it.
+    async fn conclude(&mut self, ending: Option<Outcome>, close: Close) -> Outcome {
+        self.flush().await;
+        if let Some(outcome) = ending {
+            return outcome;
+        }
+        if let Some(leaving) = self.leaving {
+            return Outcome::Signalled(leaving.signal);
+        }
+        match self.output_outcome() {
+            // A reader that left before the end has what it wanted; the session still ended by itself.
+            Outcome::OutputClosed => Outcome::Closed(close),
+            failed => failed,
+        }
+    }
+
+    /// What became of standard output, if it can be written to no more or nobody reads it.
+    fn output_outcome(&self) -> Outcome {
+        match self.output.failure() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Outcome::OutputFailed(error)
+            }
+            _ => Outcome::OutputClosed,
+        }
     }
 
     async fn flush(&mut self) {
@@ -146,6 +201,12 @@ impl Console {
 
     /// Prints and waits until it is out, so that a change of the terminal's mode comes behind it.
     async fn say(&mut self, stream: OutputStream, text: &str) {
+        self.write(stream, printable(stream, text)).await;
+        self.flush().await;
+    }
+
+    /// Waits for room and writes, unless a signal has ended the waiting.
+    async fn write(&mut self, stream: OutputStream, data: Bytes) {
         let place = loop {
             tokio::select! {
                 place = self.output.place() => break place,
@@ -157,8 +218,7 @@ impl Console {
                 () = until(self.leaving.map(|leaving| leaving.deadline)) => return,
             }
         };
-        place.write(stream, printable(stream, text));
-        self.flush().await;
+        place.write(stream, data);
     }
 
     async fn say_waiting(&mut self, what: &(impl fmt::Display + ?Sized)) {
@@ -168,7 +228,19 @@ impl Console {
 
     fn note(&mut self, notice: Notice) {
         if let Some(signal) = ending(notice) {
-            self.leaving = Some(Leaving::in_order(signal));
+            self.leave(signal);
+        }
+    }
+
+    fn leave(&mut self, signal: Signal) {
+        self.leaving = Some(Leaving::in_order(signal));
+    }
+
+    /// Where text among a session's output goes.
+    fn text_stream(&self) -> OutputStream {
+        match self.streams {
+            Streams::Merged => OutputStream::Stdout,
+            Streams::Separate => OutputStream::Stderr,
         }
     }
 }

@@ -92,7 +92,8 @@ fn wait_until_readable() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-const CHUNK: usize = 16 * 1024;
+/// What a pipe of Linux holds.
+const CHUNK: usize = 64 * 1024;
 const CHUNKS_AHEAD: usize = 2;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The local terminal's side of a session: raw mode, window size, signals, standard input and output,
-//! and the loop that joins them with an [`ssm_session::Session`].
+//! The local side of a session: raw mode, window size, signals, standard input and output, local ends of forwards,
+//! and the loops that join them with an [`ssm_session::Session`].
 //!
 //! Programs use it, libraries do not: everything here acts on this process's own standard streams and signals.
 //! [`Console`] is the whole of it for most callers; [`RawMode`] and [`window_size`] stand alone.
@@ -8,15 +8,25 @@
 mod console;
 mod end_of_input;
 mod input;
+mod local_end;
+mod open_files;
 mod output;
+mod port_texts;
 mod raw_mode;
 mod signals;
 mod size;
+mod stdout_reader;
 mod text;
 
 pub use console::Console;
 pub use console::Outcome;
+pub use console::Ports;
 pub use console::Streams;
+pub use local_end::CannotListen;
+pub use local_end::LocalListener;
+pub use port_texts::PlainTexts;
+pub use port_texts::PortNews;
+pub use port_texts::PortTexts;
 pub use raw_mode::Keys;
 pub use raw_mode::RawMode;
 pub use raw_mode::is_raw;

@@ -207,8 +207,8 @@ fn wait_until_writable(_: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Messages of about a kilobyte each.
-const QUEUE: usize = 64;
+/// Writes of a kilobyte each in a shell, and of some 32 where pieces are joined.
+const QUEUE: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,8 @@ pub enum Signal {
     Hangup,
     /// SIGQUIT, where there is no remote shell to pass it to.
     Quit,
+    /// SIGTSTP, where it is taken for a wish to end.
+    Stop,
 }
 
 impl Signal {
@@ -29,6 +31,7 @@ impl Signal {
             Self::Interrupt => 130,
             Self::Quit => 131,
             Self::Terminate => 143,
+            Self::Stop => 148,
         }
     }
 }
@@ -44,7 +47,7 @@ pub(crate) enum Notice {
     End(Signal),
     /// SIGQUIT: the far end's, once there is a far end.
     Quit,
-    /// SIGTSTP: the far end's; only after [`Signals::take_stop`].
+    /// SIGTSTP: the far end's, or the forward's end; only after [`Signals::take_stop`].
     Stop,
     /// The window has another size, perhaps.
     Resized,

@@ -5,13 +5,16 @@ use std::fmt;
 use std::io;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ssm_session::Close;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
 use ssm_session_proto::Established;
+use ssm_session_proto::LocalEnd;
 use ssm_session_proto::OutputStream;
+use ssm_session_proto::PortForm;
 use ssm_session_proto::SessionType;
 use tokio::time::Instant;
 
@@ -19,12 +22,16 @@ use super::Console;
 use super::LEAVING_LIMIT;
 use super::Outcome;
 use super::Patience;
+use super::Ports;
 use super::Streams;
+use super::forward::Forward;
 use super::printable;
+use super::relay::Relay;
 use super::typing::Typing;
 use super::until;
 use crate::end_of_input::EndOfInput;
 use crate::input::Input;
+use crate::local_end::CannotListen;
 use crate::raw_mode::Keys;
 use crate::raw_mode::RawMode;
 use crate::signals::Notice;
@@ -36,6 +43,7 @@ use crate::text::sanitised;
 pub(super) struct Conversation<'a> {
     console: &'a mut Console,
     session: Session,
+    ports: Ports,
     phase: Phase,
     raw: Option<RawMode>,
     input: Option<Input>,
@@ -45,6 +53,8 @@ pub(super) struct Conversation<'a> {
     unwritten: VecDeque<(OutputStream, Bytes)>,
     /// Why the session is being ended from here, and until when the service may take to end it.
     ending: Option<(Outcome, Instant)>,
+    /// Until when an agent that is known to answer first thing may take to do so.
+    answer_by: Option<Instant>,
     output_broken: bool,
 }
 
@@ -68,22 +78,31 @@ enum Step {
     Broken(Arc<io::Error>),
     Silence,
     Impatient,
+    Unanswered,
     TimeUp,
 }
 
 impl<'a> Conversation<'a> {
-    pub(super) fn new(console: &'a mut Console, session: Session) -> Self {
+    pub(super) fn new(console: &'a mut Console, session: Session, ports: Ports) -> Self {
         let typing = Typing::new(session.control());
+        let raw = if ports.are_expected {
+            None
+        } else {
+            enter(Keys::Interruptible)
+        };
+        let answer_by = ports.are_expected.then(|| Instant::now() + ANSWER_LIMIT);
         Self {
             console,
             session,
+            ports,
             phase: Phase::Waiting,
-            raw: enter(Keys::Interruptible),
+            raw,
             input: None,
             end_of_input: None,
             typing,
             unwritten: VecDeque::new(),
             ending: None,
+            answer_by,
             output_broken: false,
         }
     }
@@ -91,7 +110,9 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run(mut self, waiting_for: &(impl fmt::Display + ?Sized)) -> Outcome {
         let mut patience = Patience::new(io::stderr().is_terminal());
         // Not only once the session is up: a shell that says nothing by itself shows by taking its size that it exists.
-        self.session.resize(window_size());
+        if !self.ports.are_expected {
+            self.session.resize(window_size());
+        }
         loop {
             match self.step(&mut patience).await {
                 Step::Notice(notice) => {
@@ -100,11 +121,19 @@ impl<'a> Conversation<'a> {
                     }
                 }
                 Step::Event(SessionEvent::Closed(close)) => return self.close(close).await,
+                Step::Event(SessionEvent::Established(established)) => {
+                    log(&established);
+                    match established.port_form() {
+                        Some(form) => return self.forward(form, &established).await,
+                        None => self.establish(&established),
+                    }
+                }
                 Step::Event(event) => self.handle_event(event),
                 Step::Chunk(chunk) => self.handle_input(chunk),
                 Step::Broken(error) => self.handle_broken_output(error),
                 Step::Silence => self.handle_silence(),
                 Step::Impatient => self.console.say_waiting(waiting_for).await,
+                Step::Unanswered => self.handle_unanswered(),
                 Step::TimeUp => {
                     if let Some((outcome, _)) = self.ending.take() {
                         return outcome;
@@ -121,9 +150,11 @@ impl<'a> Conversation<'a> {
         let silence = self.end_of_input.as_ref().and_then(EndOfInput::due);
         let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
         let reading = self.typing.is_idle();
+        // A forward goes on without standard output, and a session can only be ended once it is up.
+        let unwatched = self.output_broken || (waiting && self.ports.are_expected);
         tokio::select! {
             notice = self.console.signals.next() => Step::Notice(notice),
-            error = self.console.output.broken(), if !self.output_broken => Step::Broken(error),
+            error = self.console.output.broken(), if !unwatched => Step::Broken(error),
             place = self.console.output.place(), if !self.unwritten.is_empty() => {
                 if let Some((stream, data)) = self.unwritten.pop_front() {
                     place.write(stream, data);
@@ -135,6 +166,7 @@ impl<'a> Conversation<'a> {
             chunk = next(&mut self.input), if reading => Step::Chunk(chunk),
             () = until(silence) => Step::Silence,
             () = patience.lost(), if waiting => Step::Impatient,
+            () = until(self.answer_by), if waiting => Step::Unanswered,
             () = until(time_up) => Step::TimeUp,
         }
     }
@@ -167,7 +199,6 @@ impl<'a> Conversation<'a> {
 
     fn handle_event(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::Established(established) => self.establish(&established),
             SessionEvent::Output { stream, data } => {
                 if let Some(end) = &mut self.end_of_input {
                     end.handle_output(Instant::now());
@@ -189,16 +220,20 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Hands over to what runs port sessions.
+    async fn forward(self, form: PortForm, established: &Established) -> Outcome {
+        drop(self.raw);
+        let message = message(established);
+        if form == PortForm::Stdio {
+            return Relay::new(self.console, self.session).run(message).await;
+        }
+        let end = LocalEnd::from_properties(&established.properties);
+        Forward::new(self.console, self.session, form, self.ports)
+            .run(message, end.map_err(CannotListen::from))
+            .await
+    }
+
     fn establish(&mut self, established: &Established) {
-        tracing::info!(
-            session_type = established.session_type.as_str(),
-            agent_version = established
-                .agent_version
-                .as_ref()
-                .map(tracing::field::display),
-            encrypted = established.encrypted,
-            "session established"
-        );
         if established.session_type.is_interactive_shell() {
             self.open_terminal();
         } else if established.session_type == SessionType::NON_INTERACTIVE_COMMANDS {
@@ -211,8 +246,8 @@ impl<'a> Conversation<'a> {
             self.end(Outcome::Unsupported(established.session_type.clone()));
             return;
         }
-        if !established.customer_message.is_empty() {
-            self.say(&format!("{}\n", sanitised(&established.customer_message)));
+        if let Some(message) = message(established) {
+            self.say(&message);
         }
         self.session.resize(window_size());
     }
@@ -255,15 +290,17 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Whoever started this may have gone long since: `ssh` ends its `ProxyCommand` without a word.
+    fn handle_unanswered(&mut self) {
+        self.answer_by = None;
+        self.end(Outcome::Unanswered(ANSWER_LIMIT));
+    }
+
     fn handle_broken_output(&mut self, error: Arc<io::Error>) {
         tracing::debug!(%error, "standard output cannot be written to any more");
         self.output_broken = true;
         self.unwritten.clear();
-        self.end(if error.kind() == io::ErrorKind::BrokenPipe {
-            Outcome::OutputClosed
-        } else {
-            Outcome::OutputFailed(error)
-        });
+        self.end(self.console.output_outcome());
     }
 
     /// Has the service end the session; the first reason counts.
@@ -276,31 +313,35 @@ impl<'a> Conversation<'a> {
 
     /// The session has ended: the rest of its output leaves, then the terminal is restored.
     async fn close(self, close: Close) -> Outcome {
-        self.console.flush().await;
+        let ending = self.ending.map(|(outcome, _)| outcome);
+        let outcome = self.console.conclude(ending, close).await;
         drop(self.raw);
-        if let Some((outcome, _)) = self.ending {
-            return outcome;
-        }
-        if let Some(leaving) = self.console.leaving {
-            return Outcome::Signalled(leaving.signal);
-        }
-        match self.console.output.failure() {
-            // A reader that left before the end has what it wanted; the session still ended by itself.
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Outcome::OutputFailed(error)
-            }
-            _ => Outcome::Closed(close),
-        }
+        outcome
     }
 
     /// Prints text among the session's output, where its messages go.
     fn say(&mut self, text: &str) {
-        let stream = match self.console.streams {
-            Streams::Merged => OutputStream::Stdout,
-            Streams::Separate => OutputStream::Stderr,
-        };
+        let stream = self.console.text_stream();
         self.unwritten.push_back((stream, printable(stream, text)));
     }
+}
+
+fn log(established: &Established) {
+    tracing::info!(
+        session_type = established.session_type.as_str(),
+        agent_version = established
+            .agent_version
+            .as_ref()
+            .map(tracing::field::display),
+        encrypted = established.encrypted,
+        "session established"
+    );
+}
+
+/// The agent's message for the user, fit for a terminal.
+fn message(established: &Established) -> Option<String> {
+    let message = &established.customer_message;
+    (!message.is_empty()).then(|| format!("{}\n", sanitised(message)))
 }
 
 /// The terminal in a mode, or as it is when that cannot be: a session without raw mode is better than none.
@@ -318,5 +359,7 @@ async fn next(input: &mut Option<Input>) -> Option<Bytes> {
     }
 }
 
+/// The agents of port sessions begin with a handshake, for which they allow 15 s (`docs/PROTOCOL.md` 5).
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const SUSPEND: u8 = 0x1a;
 const QUIT: u8 = 0x1c;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ssm_session::Close;
 use ssm_session_proto::SessionType;
@@ -23,7 +24,15 @@ pub enum Outcome {
     OutputFailed(Arc<io::Error>),
     /// Standard input could not be read from.
     InputFailed(io::Error),
-    /// The far end runs a kind of session that has no place on a terminal.
+    /// Standard input ended, and the far end had no more to say.
+    InputEnded,
+    /// The agent did not answer for this long, though its kind of session begins with a word of the agent.
+    Unanswered(Duration),
+    /// There was no local end to take connections at; the user was told why at once.
+    NoLocalEnd,
+    /// The local end could take no more connections.
+    ListenFailed(io::Error),
+    /// The far end runs a kind of session that this program does not know.
     Unsupported(SessionType),
 }
 
@@ -41,11 +50,18 @@ impl Outcome {
             Self::Closed(close) => {
                 Some(sanitised(close.message.trim())).filter(|words| !words.is_empty())
             }
-            Self::Signalled(_) | Self::OutputClosed => None,
+            Self::Signalled(_) | Self::OutputClosed | Self::InputEnded | Self::NoLocalEnd => None,
             Self::OutputFailed(error) => {
                 Some(format!("standard output could not be written: {error}"))
             }
             Self::InputFailed(error) => Some(format!("standard input could not be read: {error}")),
+            Self::Unanswered(limit) => Some(format!(
+                "the agent did not answer within {} s; see whether it is running on the node",
+                limit.as_secs()
+            )),
+            Self::ListenFailed(error) => {
+                Some(format!("no more connections could be accepted: {error}"))
+            }
             Self::Unsupported(session_type) => {
                 let name = sanitised(session_type.as_str());
                 Some(format!("sessions of type {name} are not supported"))
@@ -54,8 +70,8 @@ impl Outcome {
     }
 
     /// The exit status of a program that passes the remote command's on: that one where there is
-    /// one, 128 and its number after a signal, 1 after anything that has a [`message`](Self::message),
-    /// else 0.
+    /// one, 128 and its number after a signal, 1 after anything that has a [`message`](Self::message)
+    /// and without a local end, else 0.
     #[must_use]
     pub fn status(&self) -> u8 {
         match self {
@@ -64,6 +80,7 @@ impl Outcome {
                 ..
             }) => status_of(*code),
             Self::Signalled(signal) => signal.status(),
+            Self::NoLocalEnd => 1,
             _ => u8::from(self.message().is_some()),
         }
     }

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails where its preparations do")]
 
+mod unanswered;
+
 use std::io::Read as _;
 use std::os::fd::AsFd as _;
 use std::os::fd::OwnedFd;

@@ -1,0 +1,267 @@
+//! A session that forwards the connections of a local end.
+
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
+use ssm_session::BoxFuture;
+use ssm_session::Close;
+use ssm_session::Closed;
+use ssm_session::LocalConnection;
+use ssm_session::Session;
+use ssm_session::SessionEvent;
+use ssm_session_proto::LocalEnd;
+use ssm_session_proto::PortForm;
+use tokio::time::Instant;
+
+use super::Console;
+use super::LEAVING_LIMIT;
+use super::Outcome;
+use super::Ports;
+use super::printable;
+use super::until;
+use crate::local_end::CannotListen;
+use crate::local_end::LocalListener;
+use crate::open_files;
+use crate::port_texts::PortNews;
+use crate::port_texts::PortTexts;
+use crate::signals::Notice;
+use crate::signals::Signal;
+
+/// A forward, from the moment its session is established. Standard input is left alone.
+///
+/// A program that read the texts as far as it needed them may close standard output: its connections go on.
+pub(super) struct Forward<'a> {
+    console: &'a mut Console,
+    session: Session,
+    form: PortForm,
+    texts: Box<dyn PortTexts>,
+    /// Taken away when the end begins, so that nothing new connects.
+    listener: Option<LocalListener>,
+    /// A connection on its way into the session; in a basic one it waits there for its turn.
+    handing: Option<BoxFuture<'static, Result<(), Closed>>>,
+    has_accepted: bool,
+    unwritten: VecDeque<Bytes>,
+    ending: Option<(Outcome, Instant)>,
+}
+
+enum Step {
+    Notice(Notice),
+    Event(SessionEvent),
+    Connection(io::Result<LocalConnection>),
+    Handed,
+    Place,
+    TimeUp,
+}
+
+impl<'a> Forward<'a> {
+    pub(super) fn new(
+        console: &'a mut Console,
+        session: Session,
+        form: PortForm,
+        ports: Ports,
+    ) -> Self {
+        if ports.stop_ends
+            && let Err(error) = console.signals.take_stop()
+        {
+            tracing::warn!(%error, "SIGTSTP cannot be taken over");
+        }
+        open_files::allow_many();
+        Self {
+            console,
+            session,
+            form,
+            texts: ports.texts,
+            listener: ports.listener,
+            handing: None,
+            has_accepted: false,
+            unwritten: VecDeque::new(),
+            ending: None,
+        }
+    }
+
+    /// Runs to the end of the session. `message` is the far end's for the user, fit for a terminal; `end` is where the
+    /// session is to take connections.
+    pub(super) async fn run(
+        mut self,
+        message: Option<String>,
+        end: Result<LocalEnd, CannotListen>,
+    ) -> Outcome {
+        if let Some(message) = message {
+            self.print(&message);
+        }
+        self.open(end);
+        loop {
+            match self.step().await {
+                Step::Notice(notice) => {
+                    if let Some(signal) = self.handle_notice(notice) {
+                        return Outcome::Signalled(signal);
+                    }
+                }
+                Step::Event(SessionEvent::Closed(close)) => return self.close(close).await,
+                Step::Event(event) => self.handle_event(&event),
+                Step::Connection(accepted) => self.handle_connection(accepted),
+                Step::TimeUp => {
+                    if let Some((outcome, _)) = self.ending.take() {
+                        return outcome;
+                    }
+                }
+                Step::Handed | Step::Place => {}
+            }
+        }
+    }
+
+    /// Opens the local end, unless it is open already.
+    fn open(&mut self, end: Result<LocalEnd, CannotListen>) {
+        let opened = end.and_then(|end| match self.listener.take() {
+            Some(listener) if *listener.end() == end => Ok(listener),
+            // What was opened at the request's word is not what the session is for.
+            other => {
+                drop(other);
+                LocalListener::open(end)
+            }
+        });
+        match opened {
+            Ok(listener) => {
+                tracing::info!(at = %listener, form = ?self.form, "waiting for connections");
+                let (form, at) = (self.form, &listener);
+                let text = self.texts.text(&PortNews::Opened { form, at });
+                self.print(&text.unwrap_or_default());
+                self.listener = Some(listener);
+            }
+            Err(error) => {
+                tracing::info!(%error, "there is no local end");
+                self.say(&PortNews::CannotListen(&error));
+                self.end(Outcome::NoLocalEnd);
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen.
+    async fn step(&mut self) -> Step {
+        let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
+        let is_free = self.handing.is_none();
+        tokio::select! {
+            notice = self.console.signals.next() => Step::Notice(notice),
+            Some(event) = self.session.next_event() => Step::Event(event),
+            accepted = accept(&mut self.listener), if is_free => Step::Connection(accepted),
+            () = handed(&mut self.handing) => Step::Handed,
+            place = self.console.output.place(), if !self.unwritten.is_empty() => {
+                if let Some(text) = self.unwritten.pop_front() {
+                    place.write(self.console.text_stream(), text);
+                }
+                Step::Place
+            }
+            () = until(time_up) => Step::TimeUp,
+        }
+    }
+
+    /// Handles a signal; answers with it when the program is to end now.
+    fn handle_notice(&mut self, notice: Notice) -> Option<Signal> {
+        let signal = match notice {
+            Notice::End(signal) => signal,
+            Notice::Quit => Signal::Quit,
+            Notice::Stop => Signal::Stop,
+            Notice::Resized | Notice::Continued => return None,
+        };
+        if self.ending.is_some() {
+            return Some(signal); // who asks twice means it
+        }
+        self.say(&PortNews::Ending);
+        self.console.leave(signal);
+        self.end(Outcome::Signalled(signal));
+        None
+    }
+
+    fn handle_connection(&mut self, accepted: io::Result<LocalConnection>) {
+        let connection = match accepted {
+            Ok(connection) => connection,
+            Err(error) => return self.end(Outcome::ListenFailed(error)),
+        };
+        tracing::debug!("connection accepted");
+        let control = self.session.control();
+        self.handing = Some(Box::pin(async move { control.forward(connection).await }));
+        if !std::mem::replace(&mut self.has_accepted, true) {
+            self.say(&PortNews::Accepted { form: self.form });
+        }
+    }
+
+    fn handle_event(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::ConnectionRefused => {
+                tracing::warn!("the node could not reach the destination for a connection");
+                self.say(&PortNews::Refused);
+            }
+            SessionEvent::ConnectionOverrun => {
+                tracing::warn!("a connection was ended because its program did not read");
+                self.say(&PortNews::Overrun);
+            }
+            // Events this program does not know carry nothing for its user.
+            _ => {}
+        }
+    }
+
+    /// Has the service end the session; the first reason counts.
+    fn end(&mut self, outcome: Outcome) {
+        self.listener = None;
+        self.handing = None;
+        if self.ending.is_none() {
+            self.session.terminate();
+            self.ending = Some((outcome, Instant::now() + LEAVING_LIMIT));
+        }
+    }
+
+    /// The session has ended.
+    async fn close(self, close: Close) -> Outcome {
+        drop(self.listener);
+        let stream = self.console.text_stream();
+        for text in self.unwritten {
+            self.console.write(stream, text).await;
+        }
+        self.console.flush().await;
+        match (self.ending, self.console.leaving) {
+            (Some((outcome, _)), _) => outcome,
+            (None, Some(leaving)) => Outcome::Signalled(leaving.signal),
+            (None, None) => Outcome::Closed(close),
+        }
+    }
+
+    fn say(&mut self, news: &PortNews<'_>) {
+        if let Some(text) = self.texts.text(news) {
+            self.print(&text);
+        }
+    }
+
+    /// Texts are for whoever reads them: one who does not must not hold up the connections.
+    fn print(&mut self, text: &str) {
+        if self.unwritten.len() < UNWRITTEN {
+            let text = printable(self.console.text_stream(), text);
+            self.unwritten.push_back(text);
+        } else {
+            tracing::debug!("a text was dropped: nobody reads them");
+        }
+    }
+}
+
+async fn accept(listener: &mut Option<LocalListener>) -> io::Result<LocalConnection> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the session has taken the connection on its way. That it has closed it says by an event.
+async fn handed(handing: &mut Option<BoxFuture<'static, Result<(), Closed>>>) {
+    match handing {
+        Some(future) => {
+            if let Err(Closed { .. }) = future.await {
+                tracing::debug!("the session closed before it took a connection");
+            }
+            *handing = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Texts besides those in the writer's queue.
+const UNWRITTEN: usize = 64;

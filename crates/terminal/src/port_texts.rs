@@ -1,0 +1,121 @@
+//! What the user of a forward reads, in the words of the program.
+
+use std::error::Error as _;
+use std::fmt;
+
+use ssm_session_proto::MAX_UNREAD;
+use ssm_session_proto::PortForm;
+
+use crate::local_end::CannotListen;
+use crate::local_end::LocalListener;
+use crate::text::one_line;
+
+/// Something that happens to a forward and that its user should know.
+///
+/// Its [`Display`](fmt::Display) is one plain sentence without a full stop, fit for a terminal.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum PortNews<'a> {
+    /// The local end takes connections.
+    Opened {
+        /// Multiplexed or basic.
+        form: PortForm,
+        /// The local end.
+        at: &'a LocalListener,
+    },
+    /// The first connection has come.
+    Accepted {
+        /// Multiplexed or basic.
+        form: PortForm,
+    },
+    /// The far end could not reach the destination for one connection.
+    Refused,
+    /// One connection was ended because its program took no data, so that the others go on.
+    Overrun,
+    /// A signal is about to end the session.
+    Ending,
+    /// There is no local end, so the session is about to end.
+    CannotListen(&'a CannotListen),
+}
+
+impl fmt::Display for PortNews<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { form, at } => {
+                write!(f, "{at} is open, waiting for connections")?;
+                match form {
+                    PortForm::Basic => f.write_str("; the node's agent is old and takes one at a time"),
+                    PortForm::Multiplexed | PortForm::Stdio => Ok(()),
+                }
+            }
+            Self::Accepted { .. } => f.write_str("the first connection has come"),
+            Self::Refused => f.write_str(
+                "a connection was ended because the node could not reach the destination; see the SSM Agent's log there",
+            ),
+            Self::Overrun => write!(
+                f,
+                "one connection was ended because its program did not read for {} MiB",
+                MAX_UNREAD >> 20
+            ),
+            Self::Ending => f.write_str("ending the session"),
+            Self::CannotListen(error) => {
+                let mut text = error.to_string();
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    text.push_str(&format!(": {error}"));
+                    cause = error.source();
+                }
+                f.write_str(&one_line(&text))
+            }
+        }
+    }
+}
+
+/// The words of a program for what happens to a forward.
+///
+/// They go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error. In a
+/// session that is one connection over standard input and output nothing of this happens.
+pub trait PortTexts: fmt::Debug + Send {
+    /// The text to be printed exactly as it is, line ends included; `None` if there is nothing to say.
+    fn text(&self, news: &PortNews<'_>) -> Option<String> {
+        Some(format!("{news}\n"))
+    }
+}
+
+/// The plain sentences, one a line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainTexts;
+
+impl PortTexts for PlainTexts {}
+
+#[cfg(test)]
+mod tests {
+    use ssm_session_proto::LocalEnd;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_happens_is_told_in_one_line_each() {
+        let at = LocalListener::open(LocalEnd::Port(0)).unwrap();
+        let port = at.port().unwrap();
+        let opened = PortNews::Opened {
+            form: PortForm::Multiplexed,
+            at: &at,
+        };
+        assert_eq!(
+            PlainTexts.text(&opened).unwrap(),
+            format!("port {port} is open, waiting for connections\n")
+        );
+        assert_eq!(
+            PortNews::Overrun.to_string(),
+            "one connection was ended because its program did not read for 4 MiB"
+        );
+    }
+
+    #[test]
+    fn a_local_end_that_cannot_be_had_is_told_without_control_characters() {
+        let error = CannotListen::NoUnixSockets("/tmp/\x1b[2J\nx".to_owned());
+        let told = PortNews::CannotListen(&error).to_string();
+        assert!(!told.contains(['\x1b', '\n']), "{told}");
+    }
+}
