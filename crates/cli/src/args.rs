@@ -49,6 +49,10 @@ pub(crate) enum Command {
 /// and nothing else, standard error the session's standard error, and the exit status is the remote command's where
 /// the session has one.
 ///
+/// A session that forwards a port takes connections on this machine, at 127.0.0.1 and ::1 or at a Unix socket, until
+/// Ctrl-C; standard error says where. A session by AWS-StartSSHSession is one connection over standard input and output,
+/// as ssh wants it of a ProxyCommand.
+///
 /// The token lets whoever has it into the session, and arguments can be read by every user of this machine. Hand it
 /// over in an environment variable or on standard input wherever others are logged in.
 #[derive(Debug, clap::Args)]
@@ -80,13 +84,16 @@ pub(crate) struct ConnectArgs {
     /// The session document, as it was named to StartSession
     #[arg(long, value_name = "NAME")]
     pub document_name: Option<String>,
-    /// Standard_Stream, InteractiveCommands or NonInteractiveCommands, if known
+    /// Standard_Stream, InteractiveCommands, NonInteractiveCommands or Port, if known
     #[arg(long, value_name = "TYPE")]
     pub session_type: Option<String>,
     /// The identifier to report to the service, a UUID; a new one unless given
     #[arg(long, value_name = "UUID")]
     pub client_id: Option<String>,
     /// The document's parameters as given to StartSession, a JSON object
+    ///
+    /// A local port or Unix socket that they name is opened before anything else, so that one that is in use is told
+    /// at once.
     #[arg(long, value_name = "JSON", value_parser = secret)]
     pub parameters: Option<Secret>,
     /// Profile with the credentials for KMS

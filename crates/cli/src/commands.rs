@@ -3,6 +3,7 @@
 use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use ssm_session::ConnectError;
@@ -10,6 +11,7 @@ use ssm_session::Connector;
 use ssm_session::DataKeys;
 use ssm_session::Options;
 use ssm_session::Session;
+use ssm_session::SessionEvent;
 use ssm_session_aws::KmsDataKeys;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Signal;
@@ -76,20 +78,43 @@ fn with_console<F: Future<Output = ExitStatus>>(
 ///
 /// The signal that ended the wait, or why there is no connection.
 async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Session, NoSession> {
-    let options = Options {
-        target: settings.target.clone(),
-        client_id: settings.client_id,
-        data_keys: Some(data_keys(settings)),
-        ..Options::default()
-    };
     let host = format!("the connection to {}", settings.start.stream_url.host());
     match console
-        .wait_for(host, ssm_session::connect(settings.start.clone(), options))
+        .wait_for(
+            host,
+            ssm_session::connect(settings.start.clone(), options(settings)),
+        )
         .await
     {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(error)) => Err(NoSession::Failed(not_connected(error))),
         Err(signal) => Err(NoSession::Signalled(signal)),
+    }
+}
+
+/// Ends a session that there is no use for, so that it does not stay at the service until its time is up. Nothing is
+/// said of it, whether it succeeds or not: the user has been told what matters.
+async fn abandon(console: &mut Console, settings: &SessionSettings) {
+    let ended = async {
+        let mut session = ssm_session::connect(settings.start.clone(), options(settings)).await?;
+        while let Some(event) = session.next_event().await {
+            // Before that the agent would throw the wish away (`docs/PROTOCOL.md` 5).
+            if let SessionEvent::Established(_) = event {
+                session.terminate();
+            }
+        }
+        Ok::<_, ConnectError>(())
+    };
+    match console
+        .wait_for(
+            "the session to end",
+            tokio::time::timeout(ABANDON_LIMIT, ended),
+        )
+        .await
+    {
+        Ok(Ok(Ok(()))) => tracing::debug!("the session was ended"),
+        Ok(Ok(Err(error))) => tracing::debug!(%error, "the session was not ended"),
+        Ok(Err(_)) | Err(_) => tracing::debug!("the session's end was not waited for"),
     }
 }
 
@@ -110,6 +135,15 @@ enum NoSession {
     Signalled(Signal),
 }
 
+fn options(settings: &SessionSettings) -> Options {
+    Options {
+        target: settings.target.clone(),
+        client_id: settings.client_id,
+        data_keys: Some(data_keys(settings)),
+        ..Options::default()
+    }
+}
+
 /// Keys for encrypted sessions, from KMS. Nothing is looked up before the first is asked for.
 fn data_keys(settings: &SessionSettings) -> Arc<dyn DataKeys> {
     let mut keys = KmsDataKeys::new(Connector::default());
@@ -121,3 +155,6 @@ fn data_keys(settings: &SessionSettings) -> Arc<dyn DataKeys> {
     }
     Arc::new(keys)
 }
+
+/// For ending a session that there is no use for, connecting included. An answer takes a second on a bad day.
+const ABANDON_LIMIT: Duration = Duration::from_secs(5);

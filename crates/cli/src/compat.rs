@@ -14,9 +14,14 @@ use ssm_session_proto::Secret;
 use ssm_session_terminal::one_line;
 
 use crate::env_vars;
+use crate::port::PortRequest;
 use crate::response::Response;
 use crate::response::kind;
 use crate::session::SessionSettings;
+
+mod port_texts;
+
+pub(crate) use port_texts::PluginTexts;
 
 /// Whether the words after the program's name are those of a program that takes us for AWS's plugin.
 ///
@@ -75,7 +80,7 @@ pub(crate) enum Call {
     /// Print this on standard output and be done.
     Text(String),
     /// Run a session.
-    Start(SessionSettings),
+    Start(Box<SessionSettings>),
 }
 
 /// Reads the words after the program's name; `response` is what stood in the environment variable that
@@ -92,7 +97,7 @@ pub(crate) fn read(words: &[OsString], response: Option<OsString>) -> Call {
             Call::Text("Invalid Operation".to_owned())
         }
         _ => match start(words, response) {
-            Ok(settings) => Call::Start(settings),
+            Ok(settings) => Call::Start(Box::new(settings)),
             Err(reason) => Call::Text(cannot_start(&reason)),
         },
     }
@@ -135,7 +140,7 @@ fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettin
     let Rest {
         region,
         profile,
-        target,
+        request,
     } = rest(words)?;
     Ok(SessionSettings {
         start: SessionStart {
@@ -143,10 +148,11 @@ fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettin
             stream_url,
             token,
         },
-        target,
+        target: request.target,
         client_id: None,
         region,
         profile,
+        port: request.port,
     })
 }
 
@@ -178,7 +184,14 @@ fn response_text(
 struct Rest {
     region: Option<String>,
     profile: Option<String>,
+    request: Request,
+}
+
+/// What matters of the request.
+#[derive(Default)]
+struct Request {
     target: Option<String>,
+    port: PortRequest,
 }
 
 /// Reads profile, request and endpoint. The endpoint, which may be empty, the ECS API's or a WebSocket's, is what the
@@ -195,27 +208,31 @@ fn rest(words: &[OsString]) -> Result<Rest, String> {
         profile = None;
         request_at = 4;
     }
-    let request = utf_8(words, request_at)?;
-    let target = if request.is_empty() {
-        None
+    let text = utf_8(words, request_at)?;
+    let request = if text.is_empty() {
+        Request::default()
     } else {
-        target(&request)
+        request(&text)
             .map_err(|fault| format!("argument {request_at} (the StartSession request) {fault}"))?
     };
     Ok(Rest {
         region,
         profile,
-        target,
+        request,
     })
 }
 
-fn target(request: &str) -> Result<Option<String>, String> {
-    let mut request = Response::parse(&Secret::new(request))?;
-    match request.take("Target") {
-        None => Ok(None),
-        Some(Value::String(target)) => Ok(Some(target).filter(|target| !target.is_empty())),
-        Some(other) => Err(format!("has a Target that is {}, not text", kind(&other))),
-    }
+fn request(text: &str) -> Result<Request, String> {
+    let mut request = Response::parse(&Secret::new(text))?;
+    let target = match request.take("Target") {
+        None => None,
+        Some(Value::String(target)) => Some(target).filter(|target| !target.is_empty()),
+        Some(other) => return Err(format!("has a Target that is {}, not text", kind(&other))),
+    };
+    let document = request.take("DocumentName");
+    let parameters = request.take("Parameters").unwrap_or_default();
+    let port = PortRequest::new(document.as_ref().and_then(Value::as_str), None, &parameters);
+    Ok(Request { target, port })
 }
 
 /// An argument by its number, the program's name being number 0; empty when there is none.
@@ -233,240 +250,4 @@ const START_SESSION: &str = "StartSession";
 const INSTALLED: &str = "\nThe Session Manager plugin was installed successfully. Use the AWS CLI to start a session.\n\n";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RESPONSE: &str = r#"{"SessionId":"s-1","StreamUrl":"wss://ssmmessages.us-east-1.amazonaws.com/v1/data-channel/s-1?role=publish_subscribe","TokenValue":"AAEAA"}"#;
-    const REQUEST: &str =
-        r#"{"Target":"i-0123456789abcdef0","DocumentName":"SSM-SessionManagerRunShell"}"#;
-
-    fn words(words: &[&str]) -> Vec<OsString> {
-        words.iter().map(OsString::from).collect()
-    }
-
-    fn text(given: &[&str]) -> String {
-        match read(&words(given), None) {
-            Call::Text(text) => text,
-            Call::Start(settings) => panic!("{settings:?}"),
-        }
-    }
-
-    fn settings(given: &[&str]) -> SessionSettings {
-        match read(&words(given), None) {
-            Call::Start(settings) => settings,
-            Call::Text(text) => panic!("{text}"),
-        }
-    }
-
-    #[test]
-    fn responses_variables_and_operations_are_the_plugins_calls() {
-        for call in [
-            &[][..],
-            &["--version"],
-            &["nonsense"],
-            &["--version", "x"],
-            &["-V"],
-            &["-vx"],
-            &["connector"],
-            &["{}"],
-            &["{}", "us-east-1", "Other"],
-            &["AWS_SSM_START_SESSION_RESPONSE_2", "us-east-1"],
-            &["connect", "us-east-1", "StartSession"],
-            &["a", "b", "c", "d", "e", "f", "g", "h"],
-        ] {
-            assert!(is_drop_in(&words(call)), "{call:?}");
-        }
-    }
-
-    #[test]
-    fn our_own_commands_and_options_are_ours() {
-        for call in [
-            &["connect"][..],
-            &["connect", "{}"],
-            &["connect", "--region", "us-east-1", "{}"],
-            &["version"],
-            &["help"],
-            &["help", "connect"],
-            &["--help"],
-            &["-h"],
-            &["-v"],
-            &["-vv", "connect"],
-            &["--verbose", "connect"],
-            &["--log-file", "x", "connect"],
-            &["--log-file=x", "connect"],
-            &["--version", "--verbose"],
-            &["--version", "-v"],
-        ] {
-            assert!(!is_drop_in(&words(call)), "{call:?}");
-        }
-    }
-
-    #[test]
-    fn one_and_two_words_are_answered_with_the_plugins_texts() {
-        assert_eq!(text(&[]), INSTALLED);
-        assert_eq!(text(&["--version"]), "1.2.764.0\n");
-        let unknown = "\nUnknown operation x. \nUse session-manager-plugin --version to check the version.\n\n";
-        assert_eq!(text(&["x"]), unknown);
-        assert_eq!(text(&["x", "y"]), unknown);
-    }
-
-    #[test]
-    fn an_operation_other_than_start_session_is_invalid() {
-        assert_eq!(
-            text(&[RESPONSE, "us-east-1", "ResumeSession"]),
-            "Invalid Operation"
-        );
-        assert_eq!(
-            text(&["not json", "", "startsession", "", "", ""]),
-            "Invalid Operation"
-        );
-    }
-
-    #[test]
-    fn every_number_of_words_from_three_on_starts_a_session() {
-        let all = [
-            RESPONSE,
-            "us-east-1",
-            "StartSession",
-            "dev",
-            REQUEST,
-            "https://ssm.us-east-1.amazonaws.com",
-            "more",
-        ];
-        for count in 3..=all.len() {
-            let settings = settings(&all[..count]);
-            assert_eq!(settings.start.session_id, "s-1");
-            assert_eq!(settings.start.token.expose(), "AAEAA");
-            assert_eq!(settings.region.as_deref(), Some("us-east-1"));
-            assert_eq!(settings.profile.as_deref(), (count > 3).then_some("dev"));
-            assert_eq!(
-                settings.target.as_deref(),
-                (count > 4).then_some("i-0123456789abcdef0")
-            );
-        }
-    }
-
-    #[test]
-    fn any_endpoint_will_do() {
-        for endpoint in [
-            "",
-            "https://ecs.us-east-1.amazonaws.com",
-            "wss://x/y?z",
-            "nonsense",
-        ] {
-            settings(&[RESPONSE, "us-east-1", "StartSession", "", REQUEST, endpoint]);
-        }
-    }
-
-    #[test]
-    fn an_empty_profile_that_a_shell_dropped_is_noticed() {
-        let settings = settings(&[RESPONSE, "us-east-1", "StartSession", REQUEST, "https://x"]);
-        assert_eq!(settings.profile, None);
-        assert_eq!(settings.target.as_deref(), Some("i-0123456789abcdef0"));
-    }
-
-    #[test]
-    fn a_session_id_may_be_nonsense() {
-        let response = RESPONSE.replace(r#""SessionId":"s-1""#, r#""SessionId":"\u001b[2J""#);
-        assert_eq!(
-            settings(&[&response, "", "StartSession"]).start.session_id,
-            "\x1b[2J"
-        );
-    }
-
-    #[test]
-    fn each_fault_of_a_response_is_named_with_its_place() {
-        let start = |response: &str| text(&[response, "us-east-1", "StartSession"]);
-        assert_eq!(
-            start("{}"),
-            "Cannot perform start session: in argument 1, SessionId is missing, StreamUrl is missing, TokenValue is missing\n"
-        );
-        assert_eq!(
-            start(r#"{"SessionId":1,"StreamUrl":[],"TokenValue":null}"#),
-            "Cannot perform start session: in argument 1, SessionId is a number, not text, StreamUrl is a list, not text, TokenValue is missing\n"
-        );
-        assert_eq!(
-            start(r#"{"SessionId":"s","StreamUrl":"https://x","TokenValue":"t"}"#),
-            "Cannot perform start session: in argument 1, StreamUrl cannot be used: the stream URL must begin with wss://\n"
-        );
-        assert!(
-            start("nonsense").starts_with("Cannot perform start session: argument 1 is not JSON: ")
-        );
-        assert!(start("").starts_with("Cannot perform start session: argument 1 is not JSON: EOF"));
-    }
-
-    #[test]
-    fn each_fault_of_a_request_is_named_with_its_place() {
-        let start = |request: &str| text(&[RESPONSE, "us-east-1", "StartSession", "", request]);
-        assert_eq!(
-            start("[]"),
-            "Cannot perform start session: argument 5 (the StartSession request) is a list, not a JSON object\n"
-        );
-        assert_eq!(
-            start(r#"{"Target":5}"#),
-            "Cannot perform start session: argument 5 (the StartSession request) has a Target that is a number, not text\n"
-        );
-        assert!(start("{").contains("argument 5 (the StartSession request) is not JSON: "));
-    }
-
-    #[test]
-    fn a_response_in_the_environment_is_read_and_its_absence_named() {
-        let given = words(&[
-            "AWS_SSM_START_SESSION_RESPONSE_7",
-            "us-east-1",
-            "StartSession",
-        ]);
-        assert_eq!(
-            response_variable(&given).unwrap(),
-            "AWS_SSM_START_SESSION_RESPONSE_7"
-        );
-        assert!(matches!(
-            read(&given, Some(RESPONSE.into())),
-            Call::Start(_)
-        ));
-        let Call::Text(text) = read(&given, None) else {
-            panic!("there is nothing to start")
-        };
-        assert_eq!(
-            text,
-            "Cannot perform start session: the environment variable AWS_SSM_START_SESSION_RESPONSE_7, which argument 1 names, is not set\n"
-        );
-    }
-
-    #[test]
-    fn an_assignment_in_place_of_a_name_is_not_repeated() {
-        let text = text(&[
-            "AWS_SSM_START_SESSION_RESPONSE={hidden}",
-            "us-east-1",
-            "StartSession",
-        ]);
-        assert!(text.contains("argument 1 is an assignment"), "{text}");
-        assert!(!text.contains("hidden"), "{text}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn an_argument_that_is_no_text_is_named() {
-        use std::os::unix::ffi::OsStringExt as _;
-
-        let mut given = words(&[RESPONSE, "us-east-1", "StartSession", ""]);
-        given.push(OsString::from_vec(vec![0xff]));
-        let Call::Text(text) = read(&given, None) else {
-            panic!("there is nothing to start")
-        };
-        assert_eq!(
-            text,
-            "Cannot perform start session: argument 5 is not UTF-8 text\n"
-        );
-    }
-
-    #[test]
-    fn the_texts_around_a_session_are_the_plugins() {
-        assert_eq!(starting("s"), "\nStarting session with SessionId: s\n");
-        assert_eq!(
-            ending("s", ""),
-            "\n\nExiting session with sessionId: s.\n\n"
-        );
-        assert_eq!(ending("s", "timed out"), "\n\nSessionId: s : timed out\n\n");
-    }
-}
+mod tests;

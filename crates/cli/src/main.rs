@@ -8,6 +8,7 @@ mod compat;
 mod env_vars;
 mod exit;
 mod logging;
+mod port;
 mod report;
 mod response;
 mod session;

@@ -7,6 +7,11 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     one_line(&format!("{error:#}"))
 }
 
+/// A line of this program's own for standard error.
+pub(crate) fn line(text: &str) -> String {
+    format!("session-manager-plugin: {text}\n")
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;

@@ -36,6 +36,11 @@ impl Response {
         }
     }
 
+    /// All that has not been taken out, as a JSON object.
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.fields)
+    }
+
     /// Takes out the text under a key; `None` when there is none.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use ssm_session::SessionStart;
 use ssm_session_terminal::one_line;
 use uuid::Uuid;
 
+use crate::port::PortRequest;
+
 /// A session that has been started, and all that is needed to connect to it.
 #[derive(Debug)]
 pub(crate) struct SessionSettings {
@@ -13,6 +15,7 @@ pub(crate) struct SessionSettings {
     pub client_id: Option<Uuid>,
     pub region: Option<String>,
     pub profile: Option<String>,
+    pub port: PortRequest,
 }
 
 impl SessionSettings {
@@ -78,6 +81,7 @@ mod tests {
             client_id: None,
             region: None,
             profile: None,
+            port: PortRequest::default(),
         }
     }
 

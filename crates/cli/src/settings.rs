@@ -102,7 +102,7 @@ fn task(
         return match compat::read(&words, environment.response) {
             compat::Call::Text(text) => Task::Print(text),
             compat::Call::Start(session) => Task::DropIn(Box::new(SessionTask {
-                session,
+                session: *session,
                 log: LogSettings {
                     verbose: 0,
                     // Standard error is taken for the remote command's, and RUST_LOG is often set for other programs.

@@ -1,15 +1,24 @@
 //! A session as AWS's plugin runs it: all texts on standard output, status 0.
+//!
+//! One exception: a session over standard input and output, as `ssh` has it for its `ProxyCommand`, has nothing of ours
+//! on standard output behind the first text, not even the closing one. When it fails, standard error says why, for
+//! otherwise `ssh` would say no more than that the connection was closed.
 
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
+use ssm_session_terminal::PortNews;
+use ssm_session_terminal::PortTexts as _;
+use ssm_session_terminal::Ports;
 use ssm_session_terminal::Streams;
 
 use super::NoSession;
 use super::Task;
+use super::abandon;
 use super::open;
 use super::run as run_task;
 use super::with_console;
 use crate::compat;
+use crate::compat::PluginTexts;
 use crate::exit::ExitStatus;
 use crate::report;
 use crate::session::SessionSettings;
@@ -24,27 +33,62 @@ pub(super) fn run(task: SessionTask) -> ExitStatus {
 async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus {
     let id = settings.shown_id();
     console.print(&compat::starting(&id)).await;
-    let text = match open(&mut console, &settings).await {
-        Ok(session) => {
-            let agent = format!("the agent on {} to answer", settings.shown_target());
-            ending(&id, &console.run(session, agent).await)
-        }
-        Err(NoSession::Failed(reason)) => compat::cannot_start(&reason),
-        Err(NoSession::Signalled(_)) => compat::ending(&id, ""),
-    };
-    console.print(&text).await;
+    converse(&id, &settings, &mut console).await;
     console.close().await;
     ExitStatus::Success
 }
 
-fn ending(id: &str, outcome: &Outcome) -> String {
-    let words = outcome.message().unwrap_or_default();
-    match outcome {
-        Outcome::Unsupported(_) => compat::cannot_start(&words),
-        // Our own words for an end that was asked for are not among the texts callers know.
-        Outcome::Closed(close) if !close.channel_closed && !close.is_failure() => {
-            compat::ending(id, "")
+async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
+    let texts = PluginTexts {
+        shown_id: id.to_owned(),
+    };
+    let listener = match settings.port.listen() {
+        Ok(listener) => listener,
+        Err(error) => {
+            let text = texts.text(&PortNews::CannotListen(&error));
+            console.print(&text.unwrap_or_default()).await;
+            return abandon(console, settings).await;
         }
-        _ => compat::ending(id, &words),
+    };
+    let text = match open(console, settings).await {
+        Ok(session) => {
+            let ports = Ports {
+                texts: Box::new(texts),
+                listener,
+                are_expected: settings.port.is_port,
+                stop_ends: true,
+            };
+            let agent = format!("the agent on {} to answer", settings.shown_target());
+            let outcome = console.run_with(session, agent, ports).await;
+            if console.stdout_is_data() {
+                if let Some(reason) = reason(&outcome) {
+                    console.print_error(&report::line(&reason)).await;
+                }
+                return;
+            }
+            ending(id, &outcome)
+        }
+        Err(NoSession::Failed(reason)) => compat::cannot_start(&reason),
+        Err(NoSession::Signalled(_)) => compat::ending(id, ""),
+    };
+    console.print(&text).await;
+}
+
+fn ending(id: &str, outcome: &Outcome) -> String {
+    let reason = reason(outcome).unwrap_or_default();
+    match outcome {
+        Outcome::Unsupported(_) | Outcome::Unanswered(_) => compat::cannot_start(&reason),
+        // The text that no session was started has been printed, and stands alone.
+        Outcome::NoLocalEnd => String::new(),
+        _ => compat::ending(id, &reason),
+    }
+}
+
+/// What callers are to read of the end of a session.
+fn reason(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        // Our own words for an end that was asked for are not among the texts callers know.
+        Outcome::Closed(close) if !close.channel_closed && !close.is_failure() => None,
+        _ => outcome.message(),
     }
 }

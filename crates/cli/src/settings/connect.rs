@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::args::ConnectArgs;
 use crate::env_vars;
+use crate::port::PortRequest;
 use crate::response::Response;
 use crate::response::kind;
 use crate::session::SessionSettings;
@@ -78,7 +79,7 @@ pub(crate) fn resolve(
         given.keep("--stream-url", parsed.map_err(|error| error.to_string()))
     });
     let target = given.word("--target", "Target", args.target, 400);
-    given.word("--document-name", "DocumentName", args.document_name, 128);
+    let document = given.word("--document-name", "DocumentName", args.document_name, 128);
     let profile = given.word("--profile", "Profile", args.profile, 256);
     let region = given
         .option("--region", "Region", args.region)
@@ -93,8 +94,8 @@ pub(crate) fn resolve(
                 "is not a region's name, such as us-east-1",
             )
         });
-    given.session_type(args.session_type);
-    given.parameters(args.parameters);
+    let session_type = given.session_type(args.session_type);
+    let parameters = given.parameters(args.parameters);
     given.endpoint(args.endpoint_url);
     let client_id = given
         .option("--client-id", "ClientId", args.client_id)
@@ -114,6 +115,7 @@ pub(crate) fn resolve(
                 client_id,
                 region,
                 profile,
+                port: PortRequest::new(document.as_deref(), session_type.as_deref(), &parameters),
             })
         }
         _ => Err(given.mistakes),
@@ -294,27 +296,24 @@ impl Given {
         Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
     }
 
-    fn session_type(&mut self, value: Option<String>) {
-        let Some(value) = self.option("--session-type", "SessionType", value) else {
-            return;
-        };
+    fn session_type(&mut self, value: Option<String>) -> Option<String> {
+        let value = self.option("--session-type", "SessionType", value)?;
         let known = [
             SessionType::STANDARD_STREAM,
             SessionType::INTERACTIVE_COMMANDS,
             SessionType::NON_INTERACTIVE_COMMANDS,
+            SessionType::PORT,
         ];
-        if value == SessionType::PORT.as_str() {
-            self.mistakes
-                .add("--session-type", "sessions of type Port are not supported");
-        } else if !known.iter().any(|known| known.as_str() == value) {
-            self.mistakes.add(
-                "--session-type",
-                "is not Standard_Stream, InteractiveCommands or NonInteractiveCommands",
-            );
-        }
+        self.check(
+            "--session-type",
+            known.iter().any(|known| known.as_str() == value),
+            "is not Standard_Stream, InteractiveCommands, NonInteractiveCommands or Port",
+        )
+        .then_some(value)
     }
 
-    fn parameters(&mut self, option: Option<Secret>) {
+    /// The parameters, `Null` without any.
+    fn parameters(&mut self, option: Option<Secret>) -> Value {
         let in_response = self
             .response
             .as_mut()
@@ -327,14 +326,16 @@ impl Given {
                 format_args!("is {}, not a JSON object", kind(parameters)),
             );
         }
-        let Some(text) = option else { return };
+        let Some(text) = option else {
+            return in_response.unwrap_or_default();
+        };
         if in_response.is_some() {
             self.mistakes
                 .add("--parameters", "is given in the JSON as Parameters too");
         }
-        if let Err(fault) = Response::parse(&text) {
-            self.mistakes.add("--parameters", fault);
-        }
+        self.keep("--parameters", Response::parse(&text))
+            .map(Response::into_value)
+            .unwrap_or_default()
     }
 
     fn endpoint(&mut self, value: Option<String>) {

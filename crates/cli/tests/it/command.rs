@@ -105,7 +105,7 @@ async fn the_token_may_be_the_first_line_of_standard_input_and_the_rest_is_the_s
     plugin
         .write(format!("{}\necho $((6 * 7)) behind; exit\n", started.token()).as_bytes())
         .await;
-    plugin.stdout.until("\n42 behind\r\n").await;
+    plugin.stdout.until("42 behind\r\n").await;
     assert_eq!(plugin.status().await.code(), Some(0));
 }
 
@@ -116,7 +116,7 @@ async fn the_response_may_stand_on_standard_input_before_the_sessions_input() {
     plugin
         .write(format!("{}\necho $((6 * 7)) behind; exit\n", node.shell().json()).as_bytes())
         .await;
-    plugin.stdout.until("\n42 behind\r\n").await;
+    plugin.stdout.until("42 behind\r\n").await;
     assert_eq!(plugin.status().await.code(), Some(0));
 }
 

@@ -36,7 +36,7 @@ async fn an_encrypted_shell_says_so_and_works() {
         .until("This session is encrypted using AWS KMS.\n")
         .await;
     plugin.write(b"echo $((6 * 7)) in secret; exit\n").await;
-    plugin.stdout.until("\n42 in secret\r\n").await;
+    plugin.stdout.until("42 in secret\r\n").await;
     plugin
         .stdout
         .until("Exiting session with sessionId: ")

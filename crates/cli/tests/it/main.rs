@@ -6,10 +6,17 @@
 mod arguments;
 mod command;
 mod contract;
+mod destination;
 mod encryption;
+mod forward;
+mod forward_connect;
+mod forward_end;
+mod local_end;
 mod node;
+mod old_agent;
 mod output;
 mod pipes;
 mod plugin;
+mod stdio;
 mod terminal;
 mod terminal_settings;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+use serde_json::json;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Pacing;
 use ssm_session_emulator::Plan;
@@ -16,9 +18,22 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
+        Self::with(Plan::default()).await
+    }
+
+    /// A node whose agent has another version than the newest.
+    pub(crate) async fn with_agent(version: &str) -> Self {
+        Self::with(Plan {
+            agent_version: version.to_owned(),
+            ..Plan::default()
+        })
+        .await
+    }
+
+    async fn with(plan: Plan) -> Self {
         let plan = Plan {
             pacing: Pacing::None,
-            ..Plan::default()
+            ..plan
         };
         let emulator = Emulator::start(plan).await.unwrap();
         Self { emulator }
@@ -38,6 +53,31 @@ impl Node {
         })
     }
 
+    /// Starts a forward to a port of the node.
+    pub(crate) fn forward(&self, port: u16) -> Started {
+        self.port("AWS-StartPortForwardingSession", port, &[])
+    }
+
+    /// Starts a session with a port of the node by a document that takes these further parameters.
+    pub(crate) fn port(&self, document: &str, port: u16, more: &[(&str, &str)]) -> Started {
+        let port = port.to_string();
+        let all = [("portNumber", port.as_str())];
+        let all = all.iter().chain(more);
+        self.session(StartSession {
+            document_name: Some(document.to_owned()),
+            parameters: all
+                .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+                .collect(),
+            ..StartSession::default()
+        })
+    }
+
+    /// Whether the service has ended the session.
+    pub(crate) fn has_ended(&self, started: &Started) -> bool {
+        let renewed = self.emulator.resume_session(started.id());
+        renewed.unwrap().is_none()
+    }
+
     /// Starts a session by a document without parameters.
     pub(crate) fn document(&self, document: &str) -> Started {
         self.session(StartSession {
@@ -47,33 +87,48 @@ impl Node {
     }
 
     fn session(&self, request: StartSession) -> Started {
-        Started(self.emulator.start_session(request).unwrap())
+        let asked = json!({
+            "Target": TARGET,
+            "DocumentName": request.document_name,
+            "Parameters": request.parameters,
+        });
+        let session = self.emulator.start_session(request).unwrap();
+        Started { session, asked }
     }
 }
 
-/// What StartSession answered.
-pub(crate) struct Started(StartedSession);
+/// What StartSession was asked and answered.
+pub(crate) struct Started {
+    session: StartedSession,
+    asked: Value,
+}
 
 impl Started {
     pub(crate) fn id(&self) -> &str {
-        &self.0.session_id
+        &self.session.session_id
     }
 
     pub(crate) fn url(&self) -> &str {
-        &self.0.stream_url
+        &self.session.stream_url
     }
 
     pub(crate) fn token(&self) -> &str {
-        self.0.token.expose()
+        self.session.token.expose()
     }
 
     pub(crate) fn json(&self) -> String {
-        serde_json::json!({"SessionId": self.id(), "StreamUrl": self.url(), "TokenValue": self.token()}).to_string()
+        json!({"SessionId": self.id(), "StreamUrl": self.url(), "TokenValue": self.token()})
+            .to_string()
+    }
+
+    /// The parameters as they were asked for.
+    pub(crate) fn parameters(&self) -> String {
+        self.asked["Parameters"].to_string()
     }
 
     /// The words behind the program's name as the AWS CLI of today gives them, and as Ansible and Packer do.
     pub(crate) fn seven_words(&self) -> Vec<String> {
-        let request = serde_json::json!({"Target": TARGET}).to_string();
+        let request = self.asked.to_string();
         let endpoint = "https://ssm.us-east-1.amazonaws.com";
         [
             &self.json(),

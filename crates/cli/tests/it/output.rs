@@ -40,6 +40,30 @@ impl<R: AsyncRead + Unpin> Output<R> {
         }
     }
 
+    /// Reads until `text` has come behind what was found before, and answers with what stands between.
+    pub(crate) async fn up_to(&mut self, text: &str) -> String {
+        let from = self.from;
+        self.until(text).await;
+        let between = &self.seen[from..self.from - text.len()];
+        String::from_utf8_lossy(between).into_owned()
+    }
+
+    /// Reads this many bytes behind what was found before.
+    pub(crate) async fn take(&mut self, length: usize) -> Vec<u8> {
+        while self.seen.len() < self.from + length {
+            assert!(self.more().await, "ended early:\n{}", self.text());
+        }
+        let from = self.from;
+        self.from += length;
+        self.seen[from..self.from].to_vec()
+    }
+
+    /// Reads to the end and answers with what came behind what was found before.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await {}
+        self.seen.split_off(self.from)
+    }
+
     /// Reads to the end and answers with all that ever came.
     pub(crate) async fn until_end(&mut self) -> String {
         while self.more().await {}

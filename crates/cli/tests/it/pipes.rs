@@ -16,7 +16,7 @@ async fn every_number_of_words_starts_a_session() {
         let started = node.shell();
         let mut plugin = Piped::start(command(&started.seven_words()[..count]));
         plugin.write(b"echo $((6 * 7)) words; exit\n").await;
-        plugin.stdout.until("\n42 words\r\n").await;
+        plugin.stdout.until("42 words\r\n").await;
         let all = plugin.stdout.until_end().await;
         let (first, last) = (
             format!("\nStarting session with SessionId: {}\n", started.id()),
@@ -61,7 +61,7 @@ async fn output_that_is_still_to_come_at_the_end_of_input_is_not_lost() {
     let node = Node::start().await;
     let mut plugin = Piped::start(command(&["connect", &node.shell().json()]));
     plugin.write(b"PS1=; stty -echo; echo rea''dy\n").await;
-    plugin.stdout.until("\nready\r\n").await;
+    plugin.stdout.until("ready\r\n").await;
     plugin.write(b"seq 1 20000\n").await;
     drop(plugin.stdin.take());
     let expected: String = (1..=20000).map(|n| format!("{n}\r\n")).collect();
@@ -146,7 +146,7 @@ async fn a_slow_reader_gets_everything() {
     plugin
         .write(b"PS1=; stty -echo; echo rea''dy; read go; seq 1 200000; exit\n")
         .await;
-    plugin.stdout.until("\nready\r\n").await;
+    plugin.stdout.until("ready\r\n").await;
     plugin.write(b"\n").await;
     output.until_full().await;
     let expected: String = (1..=200_000).map(|n| format!("{n}\r\n")).collect();

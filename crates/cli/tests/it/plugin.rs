@@ -249,12 +249,12 @@ pub(crate) fn open_terminal() -> (File, File) {
     (File::from(ours), File::from(theirs))
 }
 
-fn kill(process: &Child, signal: Signal) {
+pub(crate) fn kill(process: &Child, signal: Signal) {
     let id = i32::try_from(process.id().expect("the program runs")).unwrap();
     rustix::process::kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
 }
 
-async fn ended(process: &mut Child) -> ExitStatus {
+pub(crate) async fn ended(process: &mut Child) -> ExitStatus {
     tokio::time::timeout(GUARD, process.wait())
         .await
         .expect("the program ends")

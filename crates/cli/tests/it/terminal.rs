@@ -18,7 +18,7 @@ async fn shell(node: &Node) -> OnTerminal {
 /// Waits until the remote shell runs commands. The mark is not in the echo of the command.
 async fn ready(shell: &mut OnTerminal) {
     shell.enter("PS1=; echo rea''dy").await;
-    shell.screen.until("\nready\r\n").await;
+    shell.screen.until("ready\r\n").await;
 }
 
 #[tokio::test]
@@ -47,17 +47,17 @@ async fn the_far_end_has_our_size_at_the_start_and_after_every_change() {
     shell
         .enter("until stty size | grep '^31 93$'; do :; done")
         .await;
-    shell.screen.until("\n31 93\r\n").await;
+    shell.screen.until("31 93\r\n").await;
     shell.resize(40, 120);
     shell
         .enter("until stty size | grep '^40 120$'; do :; done")
         .await;
-    shell.screen.until("\n40 120\r\n").await;
+    shell.screen.until("40 120\r\n").await;
     shell.resize(10, 20);
     shell
         .enter("until stty size | grep '^10 20$'; do :; done")
         .await;
-    shell.screen.until("\n10 20\r\n").await;
+    shell.screen.until("10 20\r\n").await;
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn control_c_interrupts_the_remote_command_and_not_the_session() {
     // What says that it sleeps is what is to be interrupted.
     let sleep = "trap 'echo interr''upted' INT; sh -c 'echo sleep\"i\"ng; exec sleep 1000'";
     shell.enter(sleep).await;
-    shell.screen.until("\nsleeping\r\n").await;
+    shell.screen.until("sleeping\r\n").await;
     shell.press(b"\x03").await;
     shell.screen.until("interrupted\r\n").await;
     shell.enter("echo still $((6 * 7))").await;
@@ -103,7 +103,7 @@ async fn a_pasted_megabyte_arrives_whole() {
     shell.screen.until("waiting").await;
     shell.press(&pasted).await;
     shell.screen.until(&sha256(&pasted).await).await;
-    shell.screen.until("\nsane\r\n").await;
+    shell.screen.until("sane\r\n").await;
     shell.enter("echo still $((6 * 7))").await;
     shell.screen.until("still 42\r\n").await;
 }
@@ -138,7 +138,7 @@ async fn what_is_typed_ahead_is_neither_lost_nor_changed() {
     let node = Node::start().await;
     let mut shell = OnTerminal::start(&node.shell().seven_words());
     shell.enter("echo ahead $((6 * 7))").await;
-    shell.screen.until("\nahead 42\r\n").await;
+    shell.screen.until("ahead 42\r\n").await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::plugin::settings;
 async fn shell(node: &Node) -> OnTerminal {
     let mut shell = OnTerminal::start(&node.shell().seven_words());
     shell.enter("PS1=; echo rea''dy").await;
-    shell.screen.until("\nready\r\n").await;
+    shell.screen.until("ready\r\n").await;
     shell
 }
 
@@ -42,7 +42,7 @@ async fn a_signal_under_connect_is_the_status_and_the_terminal_is_given_back() {
         let node = Node::start().await;
         let mut shell = OnTerminal::start(&["connect", &node.shell().json()]);
         shell.enter("PS1=; echo rea''dy").await;
-        shell.screen.until("\nready\r\n").await;
+        shell.screen.until("ready\r\n").await;
         shell.signal(signal);
         shell.screen.until_end().await;
         assert_eq!(shell.status().await.code(), Some(status), "{signal:?}");
@@ -109,7 +109,7 @@ async fn a_terminal_that_is_only_standard_output_is_never_touched() {
         .await
         .unwrap();
     // The far terminal makes CR LF of LF, this one another CR: both are left to do so.
-    screen.until("\nready\r\r\n").await;
+    screen.until("ready\r\r\n").await;
     assert_eq!(settings(&ours), before);
     input.write_all(b"seq 1 5000; exit\n").await.unwrap();
     let expected: String = (1..=5000).map(|n| format!("{n}\r\r\n")).collect();

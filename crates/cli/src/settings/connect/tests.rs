@@ -184,7 +184,7 @@ fn all_mistakes_are_reported_at_once_and_by_name() {
         "--token-value: is missing, and SSM_SESSION_TOKEN is not set",
         "--client-id: is not a UUID",
         "--parameters: is a list, not a JSON object",
-        "--session-type: is not Standard_Stream, InteractiveCommands or NonInteractiveCommands",
+        "--session-type: is not Standard_Stream, InteractiveCommands, NonInteractiveCommands or Port",
         "--region: is not a region's name",
         "--endpoint-url: is not a URL",
         "--target: is not a name",

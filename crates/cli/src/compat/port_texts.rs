@@ -1,0 +1,116 @@
+//! The texts of forwards (`docs/PROTOCOL.md` 7.5 to 7.7).
+
+use ssm_session_proto::LocalEnd;
+use ssm_session_proto::PortForm;
+use ssm_session_terminal::LocalListener;
+use ssm_session_terminal::PortNews;
+use ssm_session_terminal::PortTexts;
+use ssm_session_terminal::sanitised;
+
+use super::cannot_start;
+
+/// The words of AWS's plugin. Where it has none, there are none: callers read standard output.
+#[derive(Debug)]
+pub(crate) struct PluginTexts {
+    /// As it is shown to the user.
+    pub shown_id: String,
+}
+
+impl PortTexts for PluginTexts {
+    fn text(&self, news: &PortNews<'_>) -> Option<String> {
+        let id = &self.shown_id;
+        Some(match news {
+            PortNews::Opened {
+                form: PortForm::Basic,
+                at,
+            } => format!("{} opened for sessionId {id}.\n", end(at)),
+            PortNews::Opened { at, .. } => format!(
+                "{} opened for sessionId {id}.\nWaiting for connections...\n",
+                end(at)
+            ),
+            // Once in either form: in the basic one AWS's plugin says it before it forwards the first connection, and
+            // takes the next ones without a word.
+            PortNews::Accepted {
+                form: PortForm::Basic,
+            } => format!("Connection accepted for session {id}.\n"),
+            PortNews::Accepted { .. } => format!("\nConnection accepted for session [{id}]\n"),
+            PortNews::Refused => REFUSED.to_owned(),
+            PortNews::Ending => "Terminate signal received, exiting.\n".to_owned(),
+            PortNews::CannotListen(_) => cannot_start(&news.to_string()),
+            _ => return None,
+        })
+    }
+}
+
+fn end(at: &LocalListener) -> String {
+    match (at.end(), at.port()) {
+        (LocalEnd::UnixSocket(path), _) => format!("Unix socket {}", sanitised(path)),
+        (LocalEnd::Port(port), bound) => format!("Port {}", bound.unwrap_or(*port)),
+    }
+}
+
+const REFUSED: &str = "\nConnection to destination port failed, check SSM Agent logs.\n";
+
+#[cfg(test)]
+mod tests {
+    use ssm_session_terminal::CannotListen;
+
+    use super::*;
+
+    fn text(news: &PortNews<'_>) -> Option<String> {
+        let shown_id = "s-1".to_owned();
+        PluginTexts { shown_id }.text(news)
+    }
+
+    #[tokio::test]
+    async fn an_open_port_is_told_as_each_form_has_it() {
+        let at = &LocalListener::open(LocalEnd::Port(0)).unwrap();
+        let port = at.port().unwrap();
+        let form = PortForm::Multiplexed;
+        assert_eq!(
+            text(&PortNews::Opened { form, at }).unwrap(),
+            format!("Port {port} opened for sessionId s-1.\nWaiting for connections...\n")
+        );
+        let form = PortForm::Basic;
+        assert_eq!(
+            text(&PortNews::Opened { form, at }).unwrap(),
+            format!("Port {port} opened for sessionId s-1.\n")
+        );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_open_socket_is_told_with_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket").display().to_string();
+        let at = &LocalListener::open(LocalEnd::UnixSocket(path.clone())).unwrap();
+        let form = PortForm::Multiplexed;
+        assert_eq!(
+            text(&PortNews::Opened { form, at }).unwrap(),
+            format!("Unix socket {path} opened for sessionId s-1.\nWaiting for connections...\n")
+        );
+    }
+
+    #[test]
+    fn the_other_texts_are_the_plugins_to_the_letter() {
+        let accepted = |form| text(&PortNews::Accepted { form }).unwrap();
+        assert_eq!(
+            accepted(PortForm::Multiplexed),
+            "\nConnection accepted for session [s-1]\n"
+        );
+        assert_eq!(
+            accepted(PortForm::Basic),
+            "Connection accepted for session s-1.\n"
+        );
+        assert_eq!(text(&PortNews::Refused).unwrap(), REFUSED);
+        assert_eq!(text(&PortNews::Overrun), None);
+        let error = CannotListen::NoUnixSockets("/x".to_owned());
+        let told = text(&PortNews::CannotListen(&error)).unwrap();
+        assert!(
+            told.starts_with(
+                "Cannot perform start session: the local end is to be the Unix socket /x"
+            ),
+            "{told}"
+        );
+    }
+}
