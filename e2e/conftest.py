@@ -1,11 +1,14 @@
-"""What every test stands on: an emulator and a terminal, each ended with the test that asked for it."""
+"""What every test stands on: an emulator, a terminal, a forward, servers, each ended with what asked for it."""
 
 import subprocess
 
 import pytest
 
+from destinations import Destination, Pages, load
 from emulator import EMULATOR, PLUGIN, Emulator
+from forward import Forward
 from relay import Relay
+from servers import Postgres, Redis, Sshd
 from terminal import Terminal
 
 
@@ -66,3 +69,61 @@ def relay(emulator):
     relay = Relay(emulator.endpoint)
     yield relay
     relay.close()
+
+
+@pytest.fixture
+def open_forward(emulator):
+    """Opens forwards to a port; the parameters are those of `Forward`, the emulator is another one if given."""
+    opened = []
+
+    def open_one(port, emulator=emulator, **arguments):
+        forward = Forward(emulator, portNumber=port, **arguments)
+        opened.append(forward)
+        return forward
+
+    yield open_one
+    for forward in opened:
+        forward.stop()
+
+
+@pytest.fixture
+def serve():
+    """Starts destinations inside the test."""
+    started = []
+
+    def start(serve=load):
+        destination = Destination(serve)
+        started.append(destination)
+        return destination
+
+    yield start
+    for destination in started:
+        destination.close()
+
+
+@pytest.fixture(scope="session")
+def pages():
+    pages = Pages()
+    yield pages
+    pages.close()
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory):
+    sshd = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield sshd
+    sshd.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    postgres = Postgres()
+    yield postgres
+    postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory):
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    yield redis
+    redis.stop()

@@ -11,7 +11,9 @@ import botocore.config
 
 from waiting import Output, exit_status
 
-PROGRAMS = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent.parent / "target")).resolve() / "debug"
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent.parent / "target")).resolve()
+# `E2E_PROFILE=release` has the tests run what `cargo build --release` built.
+PROGRAMS = BUILT / os.environ.get("E2E_PROFILE", "debug")
 EMULATOR = PROGRAMS / "ssm-emulator"
 PLUGIN = PROGRAMS / "session-manager-plugin"
 REGION = "us-east-1"
@@ -85,9 +87,9 @@ class Emulator:
         """`aws ssm start-session` as typed by a user."""
         return ["aws", "ssm", "start-session", "--endpoint-url", self.endpoint, "--target", target, *arguments]
 
-    def plugin_command(self, response, words=7):
+    def plugin_command(self, response, words=7, **request):
         """The plugin as callers start it themselves: the API response as an argument, and up to seven words in all."""
-        request = json.dumps({"Target": TARGET})
+        request = json.dumps({"Target": TARGET, **request})
         return [PLUGIN, json.dumps(response), REGION, "StartSession", "", request, self.endpoint][:words]
 
     def popen(self, command, **arguments):
