@@ -143,8 +143,9 @@ impl Gateway {
         let ending = self.deadline.is_some();
         let client_reads = self.to_client.has_room(now);
         let agent_reads = self.to_agent.has_room(now) || self.agent.is_deaf();
-        let links = [&self.to_client, &self.to_agent];
-        let moved = links.iter().filter_map(|link| link.poll_timeout(now)).min();
+        let links = [&mut self.to_client, &mut self.to_agent];
+        let timeouts = links.into_iter().map(|link| link.poll_timeout(now));
+        let moved = timeouts.flatten().min();
         tokio::select! {
             order = orders.recv() => Happening::Order(order),
             () = stopped, if !ending => Happening::Stopping,

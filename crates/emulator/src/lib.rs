@@ -1,16 +1,18 @@
 //! An emulator of the AWS side of Session Manager, on loopback and without credentials.
 //!
 //! One HTTP listener answers what the AWS CLI, the SDKs and our own client ask of Systems Manager and KMS, and serves
-//! the data channels of the sessions they start. Behind it runs an agent that opens real shells and runs real
-//! commands, as the user of this process.
+//! the data channels of the sessions they start. Behind it runs an agent that opens real shells, runs real commands
+//! and connects to real ports, as the user of this process. What goes wrong on the way between the two can be asked
+//! for ([`Faults`]).
 //!
 //! ```text
 //!  aws ssm start-session ── POST / ──────────► control ──► sessions, documents, kms
-//!  session-manager-plugin ── WebSocket ──────► gateway ◄──► agent ──► sh
+//!  session-manager-plugin ── WebSocket ──────► gateway ◄──► agent ──► sh, localhost:22
 //! ```
 //!
 //! It is a stand-in for development and tests: requests are not authenticated, and whoever reaches the listener gets
-//! a shell. So it listens on loopback alone unless told otherwise, and answers no web page.
+//! a shell, and every port that this machine reaches. So it listens on loopback alone unless told otherwise, and
+//! answers no web page.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

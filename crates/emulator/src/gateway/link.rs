@@ -110,8 +110,9 @@ impl Link {
         self.bytes < most && self.room_from().is_none_or(|at| at <= now)
     }
 
-    /// When a frame arrives next, or there is room again, unless that is so already.
-    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+    /// When a frame arrives next, or there is room again; never while frames that have arrived wait to be taken.
+    pub(super) fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        self.settle(now);
         let arrival = self.line.front().map(|passing| passing.due);
         let overtaken = self.overtaken.iter().map(|overtaken| overtaken.limit).min();
         let room = self.room_from().filter(|at| *at > now);
@@ -222,6 +223,24 @@ mod tests {
         assert_eq!(link.poll_timeout(now), Some(now + 20 * MS));
         assert_eq!(numbers(&mut link, now + 20 * MS), [0]);
         assert_eq!(numbers(&mut link, now + 25 * MS), [1]);
+    }
+
+    #[test]
+    fn nobody_is_woken_again_and_again_for_a_frame_that_has_arrived() {
+        for faults in [
+            Faults::default(),
+            Faults {
+                delay: MS,
+                rate: Some(1_000_000),
+                ..Faults::default()
+            },
+        ] {
+            let (mut link, now) = link(&faults);
+            link.push(frame(0, 100), now);
+            let now = link.poll_timeout(now).unwrap_or(now) + MS;
+            assert_eq!(link.poll_timeout(now), None);
+            assert!(link.pop(now).is_some());
+        }
     }
 
     #[test]

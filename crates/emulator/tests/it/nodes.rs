@@ -33,6 +33,22 @@ fn a_node_is_connected_or_not() {
 }
 
 #[test]
+fn nodes_report_the_version_of_the_plans_agent() {
+    run(async {
+        let agent_version = "3.0.196.0".to_owned();
+        let emulator = Emulator::start(Plan {
+            agent_version,
+            ..plan()
+        })
+        .await
+        .unwrap();
+        let answer = ask(&emulator, DESCRIBE, json!({})).await;
+        let first = &answer["InstanceInformationList"][0];
+        assert_eq!(first["AgentVersion"], "3.0.196.0");
+    });
+}
+
+#[test]
 fn nodes_are_described_in_the_order_of_the_plan() {
     run(async {
         let emulator = nodes().await;
