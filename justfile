@@ -30,9 +30,14 @@ e2e *arguments:
 shell:
     cargo run -p ssm-session-emulator -- shell
 
-# What a shell through the plugin costs, beside a bare WebSocket in the same run
+# What a shell costs beside a bare WebSocket, and a forward beside a bare relay, in the same run
 bench:
-    cargo bench -p session-manager-plugin --bench session
+    cargo bench -p session-manager-plugin
+
+# Mixed load through one forward, for growth of memory, descriptors and connections: `just soak 10`
+soak minutes="10":
+    cargo build --workspace --bins
+    PYTHONPATH=e2e target/e2e-venv/bin/python e2e/soak.py {{ minutes }}
 
 # Licences, sources and duplicate versions of the dependencies
 deny:

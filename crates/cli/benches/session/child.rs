@@ -8,6 +8,8 @@ use pty_process::Size;
 use pty_process::blocking::Command;
 use pty_process::blocking::Pty;
 
+use crate::accounting;
+
 /// A running session.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -83,45 +85,16 @@ impl Child {
 
     /// Processor time so far, user and system.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = self.read("stat");
-        let fields = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace();
-        let ticks: u64 = fields
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        // The kernel tells processes 100 ticks a second on every platform Rust runs on.
-        Duration::from_millis(ticks * 10)
+        accounting::cpu(self.process.id())
     }
 
     /// Memory now, in KiB.
     pub(crate) fn resident(&self) -> u64 {
-        self.status("VmRSS:")
+        accounting::memory(self.process.id(), "VmRSS")
     }
 
     /// Most memory so far, in KiB.
     pub(crate) fn peak(&self) -> u64 {
-        self.status("VmHWM:")
-    }
-
-    fn status(&self, name: &str) -> u64 {
-        let status = self.read("status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_default();
-        line.split_whitespace()
-            .next()
-            .and_then(|value| value.parse().ok())
-            .unwrap_or_default()
-    }
-
-    fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id()))
-            .expect("the plugin runs")
+        accounting::memory(self.process.id(), "VmHWM")
     }
 }

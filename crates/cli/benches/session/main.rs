@@ -5,8 +5,11 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
+#[path = "../shared/accounting.rs"]
+mod accounting;
 mod bare;
 mod child;
+#[path = "../shared/emulated.rs"]
 mod emulated;
 
 use std::io::Read as _;
@@ -15,7 +18,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use child::Child;
-use emulated::Emulated;
+use ssm_session_emulator::Plan;
+use ssm_session_emulator::StartSession;
 
 const KEYS: usize = 2_000;
 const WARM_UP: usize = 200;
@@ -23,8 +27,8 @@ const BULK: usize = 100_000_000;
 const IDLE: Duration = Duration::from_secs(10);
 
 fn main() {
-    let emulated = Emulated::start();
-    let mut child = Child::start(&emulated.start_session());
+    let response = emulated::start_session(Plan::default(), StartSession::default());
+    let mut child = Child::start(&response);
     println!("idle session, {} s", IDLE.as_secs());
     print_idle(&child);
     println!("key to echo, {KEYS} keys: plugin, emulator, remote terminal and back");
