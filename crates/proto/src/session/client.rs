@@ -203,7 +203,8 @@ impl ClientSession {
     /// Ends the session from this side, as far as the protocol allows.
     ///
     /// A command without terminal is interrupted and a port session gets a flag behind what was
-    /// written, upon which the service closes the channel. Shells, and ports at agents up to
+    /// written, upon which the service closes the channel; what [`streams`](Self::streams) have
+    /// not sent by then is given up. Shells, and ports at agents up to
     /// 2.3.722.0, have neither: [`CloseReason::Terminated`] says that what was written has
     /// arrived and the service may be told.
     pub fn terminate(&mut self, now: Instant) {

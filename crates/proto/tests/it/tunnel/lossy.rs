@@ -26,6 +26,7 @@ fn four_megabytes_up_and_one_down_survive_a_bad_path_within_thirty_seconds() {
     let id = tunnel.near().open().unwrap();
     let mut user = (Source::new(&up, UP), Sink::new(&down));
     let mut server = (Source::new(&down, DOWN), Sink::new(&up));
+    let began = tunnel.now;
     let done = tunnel.run(Duration::from_secs(30), |tunnel| {
         user.0.pump(tunnel.near(), id);
         let heard = user.1.pull(tunnel.near(), id);
@@ -41,4 +42,7 @@ fn four_megabytes_up_and_one_down_survive_a_bad_path_within_thirty_seconds() {
         server.1.at, user.1.at
     );
     assert_eq!((server.1.at, user.1.at), (UP, DOWN));
+    // Waiting for a timeout at every loss would take three seconds and more.
+    let took = tunnel.now - began;
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
