@@ -116,6 +116,21 @@ async fn what_came_before_the_end_reaches_the_program_and_a_cut_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_stays_whole_when_the_session_ends_before_it_is_read() {
+    let mut forward = Forward::to(patient(), |mut pipe| async move {
+        pipe.write_all(b"the answer").await.unwrap();
+    })
+    .await;
+    let mut program = forward.tcp().await;
+    forward.has_streams(0).await;
+    forward.session.terminate();
+    assert!(end(&mut forward.session).await.channel_closed);
+    let mut received = Vec::new();
+    program.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"the answer");
+}
+
+#[tokio::test]
 async fn a_lost_connection_resets_what_it_carried() {
     let mut forward = Forward::to(patient(), echo).await;
     let mut program = forward.tcp().await;
