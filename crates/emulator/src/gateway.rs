@@ -41,6 +41,7 @@ pub(crate) use self::open::open;
 use crate::agent::AgentTask;
 use crate::agent::Outcome;
 use crate::agent::Status as AgentStatus;
+use crate::deadline::until;
 use crate::documents::ResolvedDocument;
 use crate::service::Service;
 use crate::sessions::Status;
@@ -349,13 +350,6 @@ impl Gateway {
 /// Text and binary frames are alike to the service (`docs/PROTOCOL.md` 2.3). Digests are the ends' business.
 fn decode(frame: &Frame) -> Option<Message> {
     Message::decode_undigested(frame.as_bytes()).ok()
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// How long a session may take to end: the agent drains for at most 2 s (`docs/PROTOCOL.md` 4.7).

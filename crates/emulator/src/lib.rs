@@ -30,6 +30,7 @@
 
 mod agent;
 mod control;
+mod deadline;
 mod documents;
 mod emulator;
 mod error;

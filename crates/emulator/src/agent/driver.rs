@@ -30,6 +30,7 @@ use super::job::End;
 use super::job::Job;
 use super::job::Turn;
 use super::properties::Properties;
+use crate::deadline::until;
 use crate::kms::Kms;
 use crate::plan::Pacing;
 use crate::random;
@@ -381,13 +382,6 @@ pub(super) fn now() -> std::time::Instant {
 async fn turn_of(job: Option<&mut Job>, may_output: bool) -> Turn {
     match job {
         Some(job) => job.turn(may_output).await,
-        None => std::future::pending().await,
-    }
-}
-
-pub(super) async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

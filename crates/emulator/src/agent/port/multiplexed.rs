@@ -27,8 +27,8 @@ use super::outbox::Inbox;
 use super::outbox::Outbox;
 use super::ready::Ready;
 use crate::agent::driver::now;
-use crate::agent::driver::until;
 use crate::agent::job::Turn;
+use crate::deadline::until;
 
 /// A session whose messages carry one smux byte stream.
 ///
@@ -256,7 +256,7 @@ impl Multiplexed {
             // It is called again when there is some.
             return;
         }
-        match read(socket, &mut self.inbox, room, &mut cx) {
+        match self.inbox.poll_read(socket, room, &mut cx) {
             Poll::Pending => {}
             Poll::Ready(Ok(data)) if !data.is_empty() => {
                 self.mux.write(id, data);
@@ -280,36 +280,12 @@ impl Multiplexed {
 /// Writes until nothing is left, or `cx` is told when to go on.
 fn write(socket: &TcpStream, outbox: &mut Outbox, cx: &mut Context<'_>) -> io::Result<()> {
     while !outbox.is_empty() {
-        match socket.poll_write_ready(cx) {
+        match outbox.poll_write(socket, cx) {
             Poll::Pending => return Ok(()),
-            Poll::Ready(ready) => ready?,
-        }
-        match outbox.write_to(socket) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            Poll::Ready(written) => written?,
         }
     }
     Ok(())
-}
-
-/// Reads once, or `cx` is told when to try again.
-fn read(
-    socket: &TcpStream,
-    inbox: &mut Inbox,
-    most: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<Bytes>> {
-    loop {
-        match socket.poll_read_ready(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(ready) => ready?,
-        }
-        match inbox.read_from(socket, most) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return Poll::Ready(read),
-        }
-    }
 }
 
 /// Received bytes that may wait for connections, and one message more: what the real agent's library keeps.

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::io::IoSlice;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
 
 use bytes::BufMut as _;
 use bytes::Bytes;
@@ -35,8 +38,25 @@ impl Outbox {
         self.bytes
     }
 
+    /// Ready when something was written, or there is nothing to write.
+    pub(super) fn poll_write(
+        &mut self,
+        socket: &TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            ready!(socket.poll_write_ready(cx))?;
+            match self.write_to(socket) {
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes as much as `socket` takes in one call, and says how much.
-    pub(super) fn write_to(&mut self, socket: &TcpStream) -> io::Result<usize> {
+    fn write_to(&mut self, socket: &TcpStream) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut skipped = self.written;
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
@@ -71,8 +91,23 @@ impl Outbox {
 pub(super) struct Inbox(BytesMut);
 
 impl Inbox {
-    /// Reads up to `most` bytes of what `socket` holds; none at the end of the stream.
-    pub(super) fn read_from(&mut self, socket: &TcpStream, most: usize) -> io::Result<Bytes> {
+    /// Reads up to `most` bytes once there are any; none at the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        socket: &TcpStream,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Bytes>> {
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match self.read_from(socket, most) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    fn read_from(&mut self, socket: &TcpStream, most: usize) -> io::Result<Bytes> {
         if self.0.capacity() < most.min(SPACE / 8) {
             self.0.reserve(SPACE);
         }

@@ -179,15 +179,10 @@ impl Single {
         let Connection::Up(socket) = &self.connection else {
             return Poll::Pending;
         };
-        while !self.outbox.is_empty() {
-            ready!(socket.poll_write_ready(cx))?;
-            match self.outbox.write_to(socket) {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        if self.outbox.is_empty() {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.outbox.poll_write(socket, cx)
     }
 
     /// Ready when something was read, or false at the end.
@@ -195,17 +190,8 @@ impl Single {
         let Connection::Up(socket) = &self.connection else {
             return Poll::Pending;
         };
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            match self.inbox.read_from(socket, self.limits.read) {
-                Ok(data) => {
-                    self.unsent = data;
-                    return Poll::Ready(Ok(!self.unsent.is_empty()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        self.unsent = ready!(self.inbox.poll_read(socket, self.limits.read, cx))?;
+        Poll::Ready(Ok(!self.unsent.is_empty()))
     }
 
     /// The connection has ended, in order or with an error. What it did not take goes to the next one, as the real
