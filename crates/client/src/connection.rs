@@ -42,8 +42,8 @@ impl Connection {
     }
 }
 
-/// What both kinds of connection are.
-trait ByteStream: AsyncRead + AsyncWrite {}
+/// What all kinds of connection are.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite {}
 
 impl<T: AsyncRead + AsyncWrite> ByteStream for T {}
 

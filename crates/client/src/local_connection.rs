@@ -18,6 +18,8 @@ use tokio::net::UnixStream;
 
 pub(crate) use probe::PeerState;
 
+use crate::connection::ByteStream;
+
 /// A connection of a local program, on its way through a session: see
 /// [`SessionControl::forward`](crate::SessionControl::forward).
 ///
@@ -40,11 +42,6 @@ enum Stream {
     Unix(UnixStream),
     Other(Box<dyn ByteStream + Send + Unpin>),
 }
-
-/// What all kinds of connection are.
-trait ByteStream: AsyncRead + AsyncWrite {}
-
-impl<T: AsyncRead + AsyncWrite> ByteStream for T {}
 
 impl LocalConnection {
     /// Takes any stream of bytes, such as one half of [`tokio::io::duplex`] whose other half is
