@@ -151,10 +151,10 @@ impl ReliableStream {
     /// here; the next one by [`accept`](Self::accept), once it was processed.
     pub(crate) fn handle_message(&mut self, message: Message) -> Arrival {
         self.resume_publication();
-        let acknowledgement = Acknowledge::of(&message);
+        let (kind, id, number) = (message.message_type, message.id, message.sequence_number);
         let arrival = self.recv.offer(message);
         if matches!(arrival, Arrival::Kept | Arrival::Duplicate) {
-            self.acknowledge(acknowledgement);
+            self.acknowledge(Acknowledge::new(kind, id, number));
         }
         arrival
     }

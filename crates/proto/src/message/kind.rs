@@ -155,6 +155,16 @@ impl ControlFlag {
     pub const TERMINATE_SESSION: Self = Self(2);
     /// Agent to client: the destination refused a connection.
     pub const CONNECT_TO_PORT_ERROR: Self = Self(3);
+
+    /// Reads a payload of type [`PayloadType::FLAG`]; nothing if it is too short.
+    pub(crate) fn from_payload(payload: &[u8]) -> Option<Self> {
+        let flag = payload.first_chunk()?;
+        Some(Self(u32::from_be_bytes(*flag)))
+    }
+
+    pub(crate) fn to_payload(self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
 }
 
 /// The place of a message in its direction's stream, counted from 0.

@@ -244,9 +244,9 @@ impl AgentSession {
     /// Tells the client that a connection to the destination could not be made, not which
     /// (docs/PROTOCOL.md 7.6).
     pub fn connect_to_port_error(&mut self, now: Instant) {
-        let flag = ControlFlag::CONNECT_TO_PORT_ERROR.0.to_be_bytes();
+        let flag = ControlFlag::CONNECT_TO_PORT_ERROR.to_payload();
         self.stream
-            .send(PayloadType::FLAG, flag.to_vec(), &mut self.composer, now);
+            .send(PayloadType::FLAG, flag, &mut self.composer, now);
     }
 
     /// The command has ended: waits for acknowledgements, then tells the service.

@@ -9,6 +9,7 @@ use super::AgentSession;
 use crate::crypto::CryptoError;
 use crate::handshake::agent::AgentHandshake;
 use crate::message::Acknowledge;
+use crate::message::ControlFlag;
 use crate::message::Message;
 use crate::message::MessageType;
 use crate::message::PayloadType;
@@ -30,7 +31,6 @@ impl AgentSession {
     }
 
     fn on_stream_message(&mut self, message: Message, now: Instant) {
-        let acknowledgement = Acknowledge::of(&message);
         let Arrival::Next(message) = self.stream.handle_message(message) else {
             return;
         };
@@ -38,6 +38,7 @@ impl AgentSession {
             // The number is taken by the response that waits for KMS.
             return;
         }
+        let acknowledgement = Acknowledge::of(&message);
         if self.process(&message, Some(&acknowledgement), now) {
             self.stream.accept(acknowledgement);
             self.take_kept(now);
@@ -94,8 +95,8 @@ impl AgentSession {
                 Ok(size) => AgentEvent::Resize(size),
                 Err(_) => return Ok(false),
             },
-            PayloadType::FLAG => match message.payload.first_chunk() {
-                Some(flag) => AgentEvent::Flag(u32::from_be_bytes(*flag)),
+            PayloadType::FLAG => match ControlFlag::from_payload(&message.payload) {
+                Some(flag) => AgentEvent::Flag(flag.0),
                 None => return Ok(false),
             },
             _ => AgentEvent::Input(match &self.cipher {

@@ -156,8 +156,7 @@ impl ClientSession {
     }
 
     pub(super) fn on_flag(&mut self, payload: &[u8]) {
-        let flag = payload.first_chunk().copied().map(u32::from_be_bytes);
-        if flag.map(ControlFlag) == Some(ControlFlag::CONNECT_TO_PORT_ERROR) {
+        if ControlFlag::from_payload(payload) == Some(ControlFlag::CONNECT_TO_PORT_ERROR) {
             self.events.push_back(Event::ConnectionRefused);
         }
     }

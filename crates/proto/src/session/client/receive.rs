@@ -51,10 +51,10 @@ impl ClientSession {
     }
 
     fn on_stream_message(&mut self, message: Message, now: Instant) {
-        let acknowledgement = Acknowledge::of(&message);
         let Arrival::Next(message) = self.stream.handle_message(message) else {
             return;
         };
+        let acknowledgement = Acknowledge::of(&message);
         if let Err(error) = self.process(message, now) {
             // Not acknowledged: the agent sends it again.
             return self.reject(&error);

@@ -56,7 +56,7 @@ impl ClientSession {
     }
 
     fn send_flag(&mut self, flag: ControlFlag, now: Instant) {
-        let flag = flag.0.to_be_bytes().to_vec();
+        let flag = flag.to_payload();
         self.stream
             .send(PayloadType::FLAG, flag, &mut self.composer, now);
     }
