@@ -28,6 +28,9 @@ use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
 use ssm_session_proto::StreamId;
 
+use self::data::Pattern;
+use self::data::Sink;
+use self::data::Source;
 use crate::link::Faults;
 use crate::link::Link;
 use crate::support::clock::epoch;
@@ -127,6 +130,29 @@ impl Tunnel {
                 }
             }
         }
+    }
+
+    /// Sends `up` bytes and gets `down` on a stream of their own, all of them within `limit`.
+    fn exchange(&mut self, up: usize, down: usize, limit: Duration) {
+        let (question, answer) = (Pattern::new(1), Pattern::new(2));
+        let id = self.near().open().unwrap();
+        let mut user = (Source::new(&question, up), Sink::new(&answer));
+        let mut server = (Source::new(&answer, down), Sink::new(&question));
+        let done = self.run(limit, |tunnel| {
+            user.0.pump(tunnel.near(), id);
+            let heard = user.1.pull(tunnel.near(), id);
+            let Some(far) = tunnel.far(id) else {
+                return false;
+            };
+            server.0.pump(far, id);
+            server.1.pull(far, id) & heard
+        });
+        assert!(
+            done,
+            "{} of {up} up, {} of {down} down",
+            server.1.at, user.1.at
+        );
+        assert_eq!((server.1.at, user.1.at), (up, down), "to the byte");
     }
 
     fn next_moment(&self) -> Option<Instant> {

@@ -28,25 +28,7 @@ fn transfer(rate: u32, cap: Option<usize>) -> Vec<Sent> {
     let mut tunnel = Tunnel::new(path.clone(), path);
     tunnel.payload_cap = cap;
     tunnel.sent = Some(Vec::new());
-    let (up, down) = (Pattern::new(3), Pattern::new(4));
-    let id = tunnel.near().open().unwrap();
-    let mut user = (Source::new(&up, UP), Sink::new(&down));
-    let mut server = (Source::new(&down, DOWN), Sink::new(&up));
-    let done = tunnel.run(Duration::from_secs(120), |tunnel| {
-        user.0.pump(tunnel.near(), id);
-        let heard = user.1.pull(tunnel.near(), id);
-        let Some(far) = tunnel.far(id) else {
-            return false;
-        };
-        server.0.pump(far, id);
-        server.1.pull(far, id) & heard
-    });
-    assert!(
-        done,
-        "{} of {UP} up, {} of {DOWN} down",
-        server.1.at, user.1.at
-    );
-    assert_eq!((server.1.at, user.1.at), (UP, DOWN), "to the byte");
+    tunnel.exchange(UP, DOWN, Duration::from_secs(120));
     tunnel.sent.unwrap()
 }
 
