@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use ssm_session::Connector;
+use ssm_session::ControlPlane as _;
 use ssm_session::DataKeyRequest;
-use ssm_session::DataKeys as _;
 use ssm_session_aws::KmsDataKeys;
 
 #[tokio::main(flavor = "current_thread")]

@@ -12,12 +12,13 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::Blob;
+use ssm_session::ApiError;
+use ssm_session::ApiErrorKind;
 use ssm_session::BoxFuture;
 use ssm_session::Connector;
+use ssm_session::ControlPlane;
 use ssm_session::DataKey;
-use ssm_session::DataKeyError;
 use ssm_session::DataKeyRequest;
-use ssm_session::DataKeys;
 use tokio::sync::OnceCell;
 
 use crate::error::KmsError;
@@ -135,9 +136,12 @@ impl KmsDataKeys {
     }
 }
 
-impl DataKeys for KmsDataKeys {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
-        Box::pin(async { self.generate(request).await.map_err(DataKeyError::new) })
+impl ControlPlane for KmsDataKeys {
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
+        Box::pin(async {
+            let refused = |error| ApiError::new(ApiErrorKind::Refused, error);
+            self.generate(request).await.map_err(refused)
+        })
     }
 }
 

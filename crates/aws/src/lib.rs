@@ -14,7 +14,7 @@
 //! let keys = KmsDataKeys::new(Connector::default()).region("eu-west-1").profile("work");
 //! let options = Options {
 //!     target: Some("i-0123456789abcdef0".to_owned()),
-//!     data_keys: Some(Arc::new(keys)),
+//!     control_plane: Some(Arc::new(keys)),
 //!     ..Options::default()
 //! };
 //! ```

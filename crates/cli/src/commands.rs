@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ssm_session::ConnectError;
 use ssm_session::Connector;
-use ssm_session::DataKeys;
+use ssm_session::ControlPlane;
 use ssm_session::Options;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
@@ -139,13 +139,13 @@ fn options(settings: &SessionSettings) -> Options {
     Options {
         target: settings.target.clone(),
         client_id: settings.client_id,
-        data_keys: Some(data_keys(settings)),
+        control_plane: Some(control_plane(settings)),
         ..Options::default()
     }
 }
 
 /// Keys for encrypted sessions, from KMS. Nothing is looked up before the first is asked for.
-fn data_keys(settings: &SessionSettings) -> Arc<dyn DataKeys> {
+fn control_plane(settings: &SessionSettings) -> Arc<dyn ControlPlane> {
     let mut keys = KmsDataKeys::new(Connector::default());
     if let Some(region) = settings.kms_region() {
         keys = keys.region(region);

@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 
 use serde_json::Value;
-use ssm_session::PlainPolicy;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_proto::CLIENT_VERSION;
 use ssm_session_proto::Secret;
@@ -135,7 +135,7 @@ fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettin
     if !faults.is_empty() {
         return Err(format!("in {place}, {}", faults.join(", ")));
     }
-    let stream_url = StreamUrl::parse(&stream_url, PlainPolicy::Loopback)
+    let stream_url = StreamUrl::parse(&stream_url, &StreamPolicy::default())
         .map_err(|error| format!("in {place}, StreamUrl cannot be used: {error}"))?;
     let Rest {
         region,

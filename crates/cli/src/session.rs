@@ -59,7 +59,7 @@ const SHOWN_ID: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use ssm_session::PlainPolicy;
+    use ssm_session::StreamPolicy;
     use ssm_session::StreamUrl;
     use ssm_session_proto::Secret;
 
@@ -69,7 +69,7 @@ mod tests {
         let url = format!("wss://{host}/x");
         SessionStart {
             session_id: session_id.to_owned(),
-            stream_url: StreamUrl::parse(&url, PlainPolicy::Loopback).unwrap(),
+            stream_url: StreamUrl::parse(&url, &StreamPolicy::default()).unwrap(),
             token: Secret::new("the-token"),
         }
     }

@@ -40,7 +40,7 @@ use self::socket::Socket;
 use self::socket::Turn;
 use crate::backlog::EventSender;
 use crate::close::Close;
-use crate::data_keys::DataKeys;
+use crate::control_plane::ControlPlane;
 use crate::session::Forward;
 use crate::session::SessionEvent;
 use crate::session::Wishes;
@@ -102,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         web_socket: WebSocketStream<S>,
         ports: Ports,
         forwards: mpsc::Receiver<Forward>,
-        data_keys: Option<Arc<dyn DataKeys>>,
+        control_plane: Option<Arc<dyn ControlPlane>>,
+        session_id: String,
         timeouts: Timeouts,
     ) -> Self {
         Self {
@@ -111,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             ports,
             timeouts,
             connections: Connections::new(forwards, timeouts.half_close),
-            key_request: KeyRequest::new(data_keys, timeouts.data_key),
+            key_request: KeyRequest::new(control_plane, session_id, timeouts.data_key),
             writing: None,
             liveness: Liveness::new(Instant::now(), &timeouts),
             terminate_by: None,

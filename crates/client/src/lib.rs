@@ -8,14 +8,14 @@
 //!
 //! ```ignore-windows
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! use ssm_session::{Options, PlainPolicy, SessionEvent, SessionStart, StreamUrl};
+//! use ssm_session::{Options, SessionEvent, SessionStart, StreamPolicy, StreamUrl};
 //! # use ssm_session_emulator::{Emulator, Plan, StartSession};
 //! # let emulator = Emulator::start(Plan::default()).await?;
 //! # let started = emulator.start_session(StartSession::default())?;
 //!
 //! let start = SessionStart {
 //!     session_id: started.session_id,
-//!     stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback)?,
+//!     stream_url: StreamUrl::parse(&started.stream_url, &StreamPolicy::default())?,
 //!     token: started.token,
 //! };
 //! let mut session = ssm_session::connect(start, Options::default()).await?;
@@ -41,7 +41,7 @@
 //!
 //! ```ignore-windows
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! # use ssm_session::{Options, PlainPolicy, SessionStart, StreamUrl};
+//! # use ssm_session::{Options, SessionStart, StreamPolicy, StreamUrl};
 //! use ssm_session::{Listener, SessionEvent};
 //! # use ssm_session_emulator::{Emulator, Plan, StartSession};
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,7 +56,7 @@
 //! # })?;
 //! # let start = SessionStart {
 //! #     session_id: started.session_id,
-//! #     stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback)?,
+//! #     stream_url: StreamUrl::parse(&started.stream_url, &StreamPolicy::default())?,
 //! #     token: started.token,
 //! # };
 //! # tokio::spawn(async move {
@@ -107,14 +107,14 @@ mod backlog;
 mod close;
 mod connection;
 mod connector;
-mod data_keys;
-
+mod control_plane;
 mod driver;
 mod error;
 mod listener;
 mod local_connection;
 mod options;
 mod session;
+mod stream_policy;
 mod text;
 mod timeouts;
 mod transport;
@@ -127,8 +127,14 @@ pub use close::Close;
 pub use close::EndedBy;
 pub use connection::Connection;
 pub use connector::Connector;
-pub use data_keys::DataKeyError;
-pub use data_keys::DataKeys;
+pub use control_plane::ApiError;
+pub use control_plane::ApiErrorKind;
+pub use control_plane::ControlPlane;
+pub use control_plane::Field;
+pub use control_plane::SessionAccess;
+pub use control_plane::SessionDescription;
+pub use control_plane::StartRequest;
+pub use control_plane::UpgradeRequest;
 pub use error::ConnectError;
 pub use error::NotWebSocket;
 pub use error::Refusal;
@@ -154,9 +160,9 @@ pub use ssm_session_proto::Secret;
 pub use ssm_session_proto::SessionType;
 pub use ssm_session_proto::TerminalSize;
 pub use ssm_session_proto::Version;
+pub use stream_policy::StreamPolicy;
 pub use timeouts::Timeouts;
 pub use trust::Trust;
 pub use trust::TrustError;
-pub use url::PlainPolicy;
 pub use url::StreamUrl;
 pub use url::StreamUrlError;

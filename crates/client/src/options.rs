@@ -6,10 +6,13 @@ use std::sync::Arc;
 use ssm_session_proto::Secret;
 use uuid::Uuid;
 
-use crate::data_keys::DataKeys;
+use crate::connector::Connector;
+use crate::control_plane::ControlPlane;
+use crate::control_plane::SessionAccess;
+use crate::stream_policy::StreamPolicy;
 use crate::timeouts::Timeouts;
-use crate::trust::Trust;
 use crate::url::StreamUrl;
+use crate::url::StreamUrlError;
 
 /// What StartSession answered (docs/PROTOCOL.md, 1.1).
 #[derive(Clone)]
@@ -23,6 +26,19 @@ pub struct SessionStart {
 }
 
 impl SessionStart {
+    /// From what StartSession answered, if its address is one that `policy` allows.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamUrlError`] says what is wrong with the address.
+    pub fn new(access: SessionAccess, policy: &StreamPolicy) -> Result<Self, StreamUrlError> {
+        Ok(Self {
+            session_id: access.session_id,
+            stream_url: StreamUrl::parse(access.stream_url.expose(), policy)?,
+            token: access.token,
+        })
+    }
+
     /// The id, which some callers fill with the token: then a stand-in, for ids are shown and
     /// leave this process.
     pub fn id(&self) -> &str {
@@ -45,16 +61,22 @@ impl fmt::Debug for SessionStart {
 /// Everything about a session that is ours to choose.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// The target, exactly as it was given to StartSession. Encrypted sessions cannot do without.
+    /// The target, exactly as it was given to StartSession. Encrypted sessions cannot do without:
+    /// where it is not given, DescribeSessions is asked for it.
     pub target: Option<String>,
     /// Names this client to the service; a random one unless given.
     pub client_id: Option<Uuid>,
-    /// Where data keys come from. Without it, sessions whose document names a KMS key fail.
-    pub data_keys: Option<Arc<dyn DataKeys>>,
-    /// Time limits.
+    /// AWS's API. Without it the session's connection is not signed and not resumed, sessions
+    /// whose document names a KMS key fail, and some can only be left and not ended.
+    pub control_plane: Option<Arc<dyn ControlPlane>>,
+    /// Whether the connection is left unsigned even where there are credentials.
+    pub unsigned: bool,
+    /// Makes the session's connections.
+    pub connector: Connector,
+    /// Where a resumed session may lead.
+    pub stream_policy: StreamPolicy,
+    /// Time limits, except for those of the connector.
     pub timeouts: Timeouts,
-    /// Certificate authorities.
-    pub trust: Trust,
 }
 
 impl fmt::Debug for Options {
@@ -62,9 +84,11 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("target", &self.target)
             .field("client_id", &self.client_id)
-            .field("data_keys", &self.data_keys.is_some())
+            .field("control_plane", &self.control_plane.is_some())
+            .field("unsigned", &self.unsigned)
+            .field("connector", &self.connector)
+            .field("stream_policy", &self.stream_policy)
             .field("timeouts", &self.timeouts)
-            .field("trust", &self.trust)
             .finish()
     }
 }
@@ -72,12 +96,11 @@ impl fmt::Debug for Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::url::PlainPolicy;
 
     fn start(session_id: &str) -> SessionStart {
         SessionStart {
             session_id: session_id.to_owned(),
-            stream_url: StreamUrl::parse("wss://example.com", PlainPolicy::Loopback).unwrap(),
+            stream_url: StreamUrl::parse("wss://example.com", &StreamPolicy::default()).unwrap(),
             token: Secret::new("the-token"),
         }
     }

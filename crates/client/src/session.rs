@@ -24,7 +24,6 @@ use uuid::Uuid;
 use crate::backlog;
 use crate::backlog::EventReceiver;
 use crate::close::Close;
-use crate::connector::Connector;
 use crate::driver::Driver;
 use crate::driver::Ports;
 use crate::error::ConnectError;
@@ -52,9 +51,9 @@ const WAITING_FORWARDS: usize = 8;
 pub async fn connect(start: SessionStart, options: Options) -> Result<Session, ConnectError> {
     let span = span_of(&start);
     let opening = async {
-        let connector = Connector::new(options.trust.clone(), options.timeouts);
         let url = &start.stream_url;
-        let connection = connector
+        let connection = options
+            .connector
             .connect(url.host(), url.port(), url.is_tls())
             .await?;
         begin(connection, start, options).await
@@ -127,8 +126,16 @@ where
         wishes,
         events: sender,
     };
-    let (data_keys, timeouts) = (options.data_keys, options.timeouts);
-    let driver = Driver::new(machine, socket, ports, forwards, data_keys, timeouts);
+    let (control_plane, timeouts) = (options.control_plane, options.timeouts);
+    let driver = Driver::new(
+        machine,
+        socket,
+        ports,
+        forwards,
+        control_plane,
+        start.id().to_owned(),
+        timeouts,
+    );
     tokio::spawn(driver.run().in_current_span());
     Ok(Session {
         id: start.id().to_owned(),

@@ -6,16 +6,7 @@ use std::net::Ipv6Addr;
 
 use ssm_session_proto::Secret;
 
-/// Whether a stream may run without TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PlainPolicy {
-    /// `ws` is taken for this machine alone: `localhost`, `127.0.0.0/8` and `[::1]`.
-    #[default]
-    Loopback,
-    /// `ws` is taken for any host. Tokens and keystrokes then travel readable by everyone on the
-    /// way.
-    Anywhere,
-}
+use crate::stream_policy::StreamPolicy;
 
 /// A parsed stream URL. Path and query are kept, and sent, exactly as they were given.
 ///
@@ -54,19 +45,19 @@ pub enum StreamUrlError {
     /// outside ASCII.
     #[error("the stream URL contains a character that is not allowed, at byte {0}")]
     Character(usize),
-    /// `ws` to another machine under [`PlainPolicy::Loopback`].
+    /// `ws` to another machine without the leave of [`StreamPolicy::allow_plain`].
     #[error("the stream URL leads to {0} without TLS; only wss:// may leave this machine")]
     Plain(String),
 }
 
 impl StreamUrl {
     /// Parses `text`, which must be `wss://host[:port][/path][?query]`, or the same with `ws`
-    /// where `plain` allows it.
+    /// where `policy` allows it.
     ///
     /// # Errors
     ///
     /// [`StreamUrlError`] says which part is wrong.
-    pub fn parse(text: &str, plain: PlainPolicy) -> Result<Self, StreamUrlError> {
+    pub fn parse(text: &str, policy: &StreamPolicy) -> Result<Self, StreamUrlError> {
         if let Some(at) = text.bytes().position(|byte| !byte.is_ascii_graphic()) {
             return Err(StreamUrlError::Character(at));
         }
@@ -95,7 +86,7 @@ impl StreamUrl {
             }
             Some(digits) => parse_port(digits)?,
         };
-        if !tls && plain == PlainPolicy::Loopback && !is_loopback(host) {
+        if !tls && !policy.allows_plain() && !is_loopback(host) {
             return Err(StreamUrlError::Plain(host.to_owned()));
         }
         let path_and_query = if path_and_query.starts_with('/') {
@@ -198,7 +189,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<StreamUrl, StreamUrlError> {
-        StreamUrl::parse(text, PlainPolicy::Loopback)
+        StreamUrl::parse(text, &StreamPolicy::default())
     }
 
     #[test]
@@ -281,7 +272,7 @@ mod tests {
                 "{text}"
             );
             assert!(
-                StreamUrl::parse(text, PlainPolicy::Anywhere).is_ok(),
+                StreamUrl::parse(text, &StreamPolicy::default().allow_plain()).is_ok(),
                 "{text}"
             );
         }

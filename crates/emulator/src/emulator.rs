@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::future::FutureExt as _;
-use ssm_session::DataKeyError;
-use ssm_session::DataKeys;
+use ssm_session::ApiError;
+use ssm_session::ApiErrorKind;
+use ssm_session::ControlPlane;
 use ssm_session_proto::DATA_KEY_LENGTH;
 use ssm_session_proto::DataKey;
 use ssm_session_proto::DataKeyRequest;
@@ -125,8 +126,8 @@ impl Drop for Emulator {
 #[derive(Clone, Debug)]
 pub struct EmulatedKms(Arc<Kms>);
 
-impl DataKeys for EmulatedKms {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
+impl ControlPlane for EmulatedKms {
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
         let key = self
             .0
             .generate_data_key(
@@ -138,7 +139,7 @@ impl DataKeys for EmulatedKms {
                 plaintext: key.plaintext,
                 ciphertext: key.ciphertext,
             })
-            .map_err(DataKeyError::new);
+            .map_err(|error| ApiError::new(ApiErrorKind::Refused, error));
         future::ready(key).boxed()
     }
 }

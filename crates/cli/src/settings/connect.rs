@@ -7,8 +7,8 @@ use std::io::Read as _;
 
 use serde::Deserialize as _;
 use serde_json::Value;
-use ssm_session::PlainPolicy;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
@@ -54,11 +54,10 @@ pub(crate) fn resolve(
     stdin: &mut dyn BufRead,
 ) -> Result<SessionSettings, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let plain = if args.allow_plain {
-        PlainPolicy::Anywhere
-    } else {
-        PlainPolicy::Loopback
-    };
+    let mut policy = StreamPolicy::default();
+    if args.allow_plain {
+        policy = policy.allow_plain();
+    }
     let mut given = Given {
         response: read_response(&args, response, stdin, &mut mistakes),
         mistakes,
@@ -75,7 +74,7 @@ pub(crate) fn resolve(
         args.stream_url.map(|url| url.expose().to_owned()),
     );
     let stream_url = stream_url.and_then(|url| {
-        let parsed = StreamUrl::parse(&url, plain);
+        let parsed = StreamUrl::parse(&url, &policy);
         given.keep("--stream-url", parsed.map_err(|error| error.to_string()))
     });
     let target = given.word("--target", "Target", args.target, 400);

@@ -8,22 +8,29 @@ use ssm_session_proto::DataKeyRequest;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::data_keys::DataKeys;
+use crate::control_plane::ApiError;
+use crate::control_plane::ControlPlane;
 
 /// What an answer is: a key, or why there is none.
 pub(super) type Answer = Result<DataKey, String>;
 
 /// Asks on a task of its own, which is dropped with this.
 pub(super) struct KeyRequest {
-    source: Option<Arc<dyn DataKeys>>,
+    source: Option<Arc<dyn ControlPlane>>,
+    session_id: String,
     limit: Duration,
     task: JoinSet<Answer>,
 }
 
 impl KeyRequest {
-    pub(super) fn new(source: Option<Arc<dyn DataKeys>>, limit: Duration) -> Self {
+    pub(super) fn new(
+        source: Option<Arc<dyn ControlPlane>>,
+        session_id: String,
+        limit: Duration,
+    ) -> Self {
         Self {
             source,
+            session_id,
             limit,
             task: JoinSet::new(),
         }
@@ -36,10 +43,10 @@ impl KeyRequest {
                           start the session with one that has, or without a KMS key in its preferences";
             return Some(Err(reason.to_owned()));
         };
-        let limit = self.limit;
+        let (session_id, limit) = (self.session_id.clone(), self.limit);
         tracing::debug!(key = request.key_id, "a data key is needed");
         self.task.spawn(async move {
-            match timeout(limit, source.data_key(request)).await {
+            match timeout(limit, ask(source.as_ref(), request, &session_id)).await {
                 Ok(key) => key.map_err(|error| error.to_string()),
                 Err(_) => Err(format!(
                     "no data key was obtained within {} s",
@@ -60,4 +67,20 @@ impl KeyRequest {
     pub(super) fn give_up(&mut self) {
         self.task.abort_all();
     }
+}
+
+/// The key, for the session's own target: callers that do not name it leave it to be looked up.
+async fn ask(
+    source: &dyn ControlPlane,
+    request: DataKeyRequest,
+    session_id: &str,
+) -> Result<DataKey, ApiError> {
+    if !request.needs_target() {
+        return source.data_key(request).await;
+    }
+    let described = source.describe_session(session_id).await.map_err(|error| {
+        let reason = format!("the session is encrypted, and its target is not known: {error}");
+        ApiError::new(error.kind(), reason)
+    })?;
+    source.data_key(request.with_target(described.target)).await
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::url::PlainPolicy;
+use crate::stream_policy::StreamPolicy;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -7,7 +7,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 fn url() -> StreamUrl {
     StreamUrl::parse(
         "wss://host.example:8443/v1/x?a=1&sig=s3cr3t%2Fvalue",
-        PlainPolicy::Loopback,
+        &StreamPolicy::default(),
     )
     .unwrap()
 }

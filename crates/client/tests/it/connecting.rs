@@ -9,6 +9,7 @@ use rcgen::CertifiedIssuer;
 use rcgen::IsCa;
 use rcgen::KeyPair;
 use ssm_session::ConnectError;
+use ssm_session::Connector;
 use ssm_session::NotWebSocket;
 use ssm_session::Options;
 use ssm_session::Session;
@@ -142,7 +143,7 @@ async fn a_server_that_says_nothing_times_out_in_tls() {
     };
     let options = Options {
         timeouts,
-        trust: Authority::new().trust(),
+        connector: Connector::new(Authority::new().trust(), Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://127.0.0.1:{port}/"), options).await;
@@ -241,7 +242,7 @@ async fn a_session_runs_over_tls_with_a_trusted_authority() {
     let authority = Authority::new();
     let port = authority.gateway("localhost").await;
     let options = Options {
-        trust: authority.trust(),
+        connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
     };
     let mut session = connect(&format!("wss://localhost:{port}/"), options)
@@ -257,7 +258,7 @@ async fn a_certificate_for_an_address_is_taken() {
     let authority = Authority::new();
     let port = authority.gateway("127.0.0.1").await;
     let options = Options {
-        trust: authority.trust(),
+        connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
     };
     let mut session = connect(&format!("wss://127.0.0.1:{port}/"), options)
@@ -270,7 +271,7 @@ async fn a_certificate_for_an_address_is_taken() {
 async fn an_authority_nobody_trusts_is_refused() {
     let port = Authority::new().gateway("localhost").await;
     let options = Options {
-        trust: Authority::new().trust(),
+        connector: Connector::new(Authority::new().trust(), Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://localhost:{port}/"), options).await;
@@ -297,7 +298,7 @@ async fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new();
     let port = authority.gateway("elsewhere.example").await;
     let options = Options {
-        trust: authority.trust(),
+        connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://localhost:{port}/"), options).await;
@@ -312,7 +313,7 @@ async fn a_server_without_tls_is_a_tls_error() {
     })
     .await;
     let options = Options {
-        trust: Authority::new().trust(),
+        connector: Connector::new(Authority::new().trust(), Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://localhost:{port}/"), options).await;
@@ -324,7 +325,7 @@ async fn a_server_without_tls_is_a_tls_error() {
 async fn damaged_authorities_are_reported_before_anything_is_said() {
     let port = serve(silence).await;
     let options = Options {
-        trust: Trust::pem(*b"nothing"),
+        connector: Connector::new(Trust::pem(*b"nothing"), Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://127.0.0.1:{port}/"), options).await;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use ssm_session::Listener;
 use ssm_session::Options;
-use ssm_session::PlainPolicy;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Faults;
@@ -44,7 +44,7 @@ async fn forward(emulator: &Emulator, port: u16) -> Session {
         .unwrap();
     let start = SessionStart {
         session_id: started.session_id,
-        stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback).unwrap(),
+        stream_url: StreamUrl::parse(&started.stream_url, &StreamPolicy::default()).unwrap(),
         token: started.token,
     };
     ssm_session::connect(start, Options::default())

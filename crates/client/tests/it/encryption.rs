@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ssm_session::ApiError;
+use ssm_session::ApiErrorKind;
 use ssm_session::BoxFuture;
+use ssm_session::ControlPlane;
 use ssm_session::DataKey;
-use ssm_session::DataKeyError;
 use ssm_session::DataKeyRequest;
-use ssm_session::DataKeys;
 use ssm_session::EndedBy;
 use ssm_session::Options;
 use ssm_session::Session;
@@ -40,8 +41,8 @@ fn data_key(ciphertext: Vec<u8>) -> DataKey {
     }
 }
 
-impl DataKeys for OneKey {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
+impl ControlPlane for OneKey {
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
         Box::pin(async move {
             assert_eq!(request.key_id, KEY);
             Ok(data_key(
@@ -53,33 +54,38 @@ impl DataKeys for OneKey {
 
 struct Refusal;
 
-impl DataKeys for Refusal {
-    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
-        Box::pin(async { Err(DataKeyError::new("access to the key is denied")) })
+impl ControlPlane for Refusal {
+    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
+        Box::pin(async {
+            Err(ApiError::new(
+                ApiErrorKind::Refused,
+                "access to the key is denied",
+            ))
+        })
     }
 }
 
 struct Silence;
 
-impl DataKeys for Silence {
-    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
+impl ControlPlane for Silence {
+    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
         Box::pin(std::future::pending())
     }
 }
 
 struct Panic;
 
-impl DataKeys for Panic {
-    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, DataKeyError>> {
+impl ControlPlane for Panic {
+    fn data_key(&self, _: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
         panic!("a source with a mistake in it")
     }
 }
 
 /// A session whose agent demands encryption. The node's task ends with what the agent failed of.
-async fn encrypted_session(keys: Option<Arc<dyn DataKeys>>) -> (Session, JoinHandle<String>) {
+async fn encrypted_session(keys: Option<Arc<dyn ControlPlane>>) -> (Session, JoinHandle<String>) {
     let options = Options {
         target: Some(TARGET.to_owned()),
-        data_keys: keys,
+        control_plane: keys,
         ..Options::default()
     };
     session_with(options, 64 * 1024, |socket| async move {
@@ -130,7 +136,7 @@ async fn an_encrypted_session_works_with_a_key_from_its_source() {
 }
 
 /// Both ends learn the reason: the agent in the handshake, the user from the close.
-async fn assert_refused(keys: Option<Arc<dyn DataKeys>>, reason: &str) {
+async fn assert_refused(keys: Option<Arc<dyn ControlPlane>>, reason: &str) {
     let (mut session, node) = encrypted_session(keys).await;
     let close = end(&mut session).await;
     assert!(close.message.contains(reason), "{}", close.message);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ssm_session::Close;
 use ssm_session::Options;
-use ssm_session::PlainPolicy;
 use ssm_session::Secret;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
@@ -32,7 +32,7 @@ pub(crate) async fn within_reason<T>(work: impl Future<Output = T>) -> T {
 pub(crate) fn start(url: &str) -> SessionStart {
     SessionStart {
         session_id: SESSION.to_owned(),
-        stream_url: StreamUrl::parse(url, PlainPolicy::Loopback).unwrap(),
+        stream_url: StreamUrl::parse(url, &StreamPolicy::default()).unwrap(),
         token: Secret::new(TOKEN),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use ssm_session::Options;
-use ssm_session::PlainPolicy;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Plan;
@@ -68,12 +68,12 @@ impl Shell {
         })?;
         let start = SessionStart {
             session_id: started.session_id,
-            stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback)?,
+            stream_url: StreamUrl::parse(&started.stream_url, &StreamPolicy::default())?,
             token: started.token,
         };
         let options = Options {
             target: Some(target.clone()),
-            data_keys: Some(Arc::new(emulator.kms())),
+            control_plane: Some(Arc::new(emulator.kms())),
             ..Options::default()
         };
         let mut console =

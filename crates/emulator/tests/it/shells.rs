@@ -14,10 +14,10 @@ use serde_json::json;
 use ssm_session::Close;
 use ssm_session::EndedBy;
 use ssm_session::Options;
-use ssm_session::PlainPolicy;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_emulator::ChallengeMode;
 use ssm_session_emulator::Emulator;
@@ -325,12 +325,12 @@ fn sleeper(emulator: &Emulator) -> StartedSession {
 async fn attach(emulator: &Emulator, started: &StartedSession) -> Session {
     let start = SessionStart {
         session_id: started.session_id.clone(),
-        stream_url: StreamUrl::parse(&started.stream_url, PlainPolicy::Loopback).unwrap(),
+        stream_url: StreamUrl::parse(&started.stream_url, &StreamPolicy::default()).unwrap(),
         token: started.token.clone(),
     };
     let options = Options {
         target: Some(StartSession::default().target),
-        data_keys: Some(Arc::new(emulator.kms())),
+        control_plane: Some(Arc::new(emulator.kms())),
         ..Options::default()
     };
     ssm_session::connect(start, options).await.unwrap()

@@ -180,7 +180,7 @@ pub(crate) fn judge(
     };
     Ok(ResponseVerdict::OpenKey {
         ciphertext,
-        encryption_context: encryption_context(session_id, instance_id, acknowledged),
+        encryption_context: encryption_context(session_id, Some(instance_id), acknowledged),
         client_version,
     })
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
+use super::context::TARGET_ID;
 use super::context::encryption_context;
 use super::wire::ActionStatus;
 use super::wire::EncryptionChallenge;
@@ -30,8 +31,25 @@ use crate::version::Version;
 pub struct DataKeyRequest {
     /// The KMS key, as the session document names it: id, ARN or alias.
     pub key_id: String,
-    /// What the agent will state when it has the key opened.
+    /// What the agent will state when it has the key opened. Without a target, as long as that
+    /// [is not known](Self::needs_target).
     pub encryption_context: BTreeMap<String, String>,
+}
+
+impl DataKeyRequest {
+    /// Whether the encryption context lacks the session's target, which callers that name only
+    /// the session leave open.
+    pub fn needs_target(&self) -> bool {
+        !self.encryption_context.contains_key(TARGET_ID)
+    }
+
+    /// The request with the session's target, as it was named to the service.
+    #[must_use]
+    pub fn with_target(mut self, target: impl Into<String>) -> Self {
+        self.encryption_context
+            .insert(TARGET_ID.to_owned(), target.into());
+        self
+    }
 }
 
 /// What the client waits for.
@@ -122,7 +140,7 @@ impl Requested {
     pub(crate) fn data_key_request(
         &self,
         session_id: &str,
-        target: &str,
+        target: Option<&str>,
     ) -> Option<DataKeyRequest> {
         let encryption = self.encryption.as_ref()?;
         let challenge = encryption.challenge.as_deref();
@@ -233,7 +251,7 @@ mod tests {
             }
             let kms = json!({"ActionType": "KMSEncryption", "ActionParameters": parameters});
             let requested = requested(json!([session_type(), kms])).unwrap();
-            let asked = requested.data_key_request("s-1", "i-1").unwrap();
+            let asked = requested.data_key_request("s-1", Some("i-1")).unwrap();
             let in_context = asked.encryption_context.get("aws:ssm:RandomChallenge");
             assert_eq!(in_context.map(String::as_str), challenge);
             let key = DataKey {

@@ -54,7 +54,8 @@ pub struct ClientConfig {
     pub client_id: Uuid,
     /// The session, as the service named it.
     pub session_id: String,
-    /// The target, as it was named to the service. Only encrypted sessions need it.
+    /// The target, as it was named to the service. Only encrypted sessions need it, and whoever
+    /// provides their data key can find it out: [`DataKeyRequest::with_target`](crate::DataKeyRequest::with_target).
     pub target: Option<String>,
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use ssm_session::Options;
-use ssm_session::PlainPolicy;
 use ssm_session::Secret;
 use ssm_session::Session;
 use ssm_session::SessionStart;
+use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
@@ -21,7 +21,7 @@ async fn session() -> Session {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let start = SessionStart {
         session_id: "s".to_owned(),
-        stream_url: StreamUrl::parse("ws://localhost/x", PlainPolicy::Loopback).unwrap(),
+        stream_url: StreamUrl::parse("ws://localhost/x", &StreamPolicy::default()).unwrap(),
         token: Secret::new("token"),
     };
     tokio::spawn(async move {

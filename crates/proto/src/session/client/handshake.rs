@@ -44,11 +44,7 @@ impl ClientSession {
         };
         self.up = None;
         let target = self.config.target.as_deref();
-        match requested.data_key_request(&self.config.session_id, target.unwrap_or_default()) {
-            Some(_) if target.is_none() => {
-                let reason = "the session is encrypted, and the caller did not name its target";
-                self.on_data_key(requested, Err(reason.to_owned()), now);
-            }
+        match requested.data_key_request(&self.config.session_id, target) {
             Some(request) => {
                 self.deadline = None;
                 self.handshake = ClientHandshake::DataKey(requested);

@@ -109,7 +109,7 @@ fn a_data_key_of_another_length_is_refused() {
 }
 
 #[test]
-fn a_client_that_does_not_know_its_target_cannot_encrypt_and_says_so() {
+fn a_client_that_does_not_know_its_target_leaves_it_open_in_the_encryption_context() {
     let config = ClientConfig {
         client_id: uuid::Uuid::nil(),
         session_id: ends::SESSION.to_owned(),
@@ -121,19 +121,16 @@ fn a_client_that_does_not_know_its_target_cannot_encrypt_and_says_so() {
     let data = MessageType::OUTPUT_STREAM_DATA;
     let frame = wire::frame(data, 0, PayloadType::HANDSHAKE_REQUEST, body);
     session.handle_frame(&frame, epoch());
-    let mut sent = ends::Sent::default();
-    sent.drain(&mut session, epoch());
-    let response = String::from_utf8(sent.stream[0].payload.to_vec()).unwrap();
-    assert!(response.contains("did not name its target"), "{response}");
-    session.handle_frame(&wire::aside(MessageType::CHANNEL_CLOSED, "{}"), epoch());
     let events = ends::events(&mut session);
-    assert!(
-        matches!(
-            &events[..],
-            [Event::Closed(CloseReason::HandshakeFailed(_))]
-        ),
-        "{events:?}"
-    );
+    let [Event::DataKeyNeeded(request)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(request.needs_target());
+    let request = request.clone().with_target("i-1");
+    assert!(!request.needs_target());
+    let context = request.encryption_context;
+    assert_eq!(context["aws:ssm:TargetId"], "i-1");
+    assert_eq!(context["aws:ssm:SessionId"], ends::SESSION);
 }
 
 #[test]
