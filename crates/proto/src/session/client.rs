@@ -133,6 +133,7 @@ impl ClientSession {
         let open = OpenDataChannel::client(token.clone(), request_id, client_id, CLIENT_VERSION);
         self.opening = Some(Frame::Text(open.to_json().into()));
         self.stream.handle_connected();
+        self.resume_handshake(now);
         self.pump(now);
     }
 
@@ -140,6 +141,7 @@ impl ClientSession {
     pub fn handle_disconnected(&mut self, now: Instant) {
         self.opening = None;
         self.stream.handle_disconnected();
+        self.suspend_handshake();
         self.take_back_probe(now);
     }
 

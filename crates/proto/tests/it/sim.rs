@@ -30,9 +30,15 @@ const REGRESSIONS: [(Kind, u64); 5] = [
 ];
 /// Seeds per kind of session.
 const SEEDS: u64 = 120;
+/// And of runs in which the client's connection is cut all the time.
+const CUT_SEEDS: u64 = 40;
 
 fn run_seed(kind: Kind, seed: u64) {
-    let scenario = Scenario::of(kind, seed);
+    run_scenario(Scenario::of(kind, seed));
+}
+
+fn run_scenario(scenario: Scenario) {
+    let (kind, seed) = (scenario.kind, scenario.seed);
     let shown = format!("{scenario:#?}");
     let run = AssertUnwindSafe(|| Pair::new(scenario).run());
     assert!(
@@ -44,6 +50,14 @@ fn run_seed(kind: Kind, seed: u64) {
 fn run_kind(kind: Kind) {
     for seed in 0..SEEDS {
         run_seed(kind, seed);
+    }
+}
+
+fn run_kinds_with_cuts(kinds: &[Kind]) {
+    for kind in kinds {
+        for seed in 0..CUT_SEEDS {
+            run_scenario(Scenario::of(*kind, seed).with_cuts());
+        }
     }
 }
 
@@ -97,4 +111,25 @@ fn one_connection_after_the_other_loses_nothing_and_hears_nothing_of_the_one_bef
 #[test]
 fn multiplexed_streams_lose_nothing() {
     run_kind(Kind::MULTIPLEXED);
+}
+
+#[test]
+fn a_terminal_whose_connection_is_cut_all_the_time_loses_and_doubles_nothing() {
+    run_kinds_with_cuts(&[
+        Kind::Shell,
+        Kind::ENCRYPTED_ABSENT,
+        Kind::ENCRYPTED_OFFERED,
+        Kind::ENCRYPTED_REQUIRED,
+        Kind::SilentCommand,
+    ]);
+}
+
+#[test]
+fn a_command_whose_connection_is_cut_all_the_time_loses_and_doubles_nothing() {
+    run_kinds_with_cuts(&[Kind::Command]);
+}
+
+#[test]
+fn ports_whose_connection_is_cut_all_the_time_lose_and_double_nothing() {
+    run_kinds_with_cuts(&[Kind::STDIO, Kind::BASIC, Kind::MULTIPLEXED]);
 }

@@ -25,13 +25,21 @@ impl AgentSession {
             },
             MessageType::CHANNEL_CLOSED => self.events.push_back(AgentEvent::ChannelClosed),
             MessageType::PAUSE_PUBLICATION => self.stream.pause_publication(now),
-            MessageType::START_PUBLICATION => self.stream.resume_publication(),
+            MessageType::START_PUBLICATION => {
+                self.stream.resume_publication();
+                // What was on its way to the client's last connection may have been lost with it.
+                self.stream.repeat();
+            }
             other => debug!(kind = %other, "ignoring a message of unknown type"),
         }
     }
 
     fn on_stream_message(&mut self, message: Message, now: Instant) {
         let Arrival::Next(message) = self.stream.handle_message(message) else {
+            if !matches!(self.handshake, AgentHandshake::Nothing) {
+                // The client goes on without an answer of ours, which may be our request.
+                self.stream.repeat();
+            }
             return;
         };
         if self.held.is_some() {

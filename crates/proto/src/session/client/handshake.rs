@@ -134,6 +134,26 @@ impl ClientSession {
         }
     }
 
+    /// The connection is gone: nothing follows from the agent's silence.
+    pub(super) fn suspend_handshake(&mut self) {
+        let suspended = self.deadline.take_if(|(timer, _)| *timer != Timer::Failure);
+        if matches!(suspended, Some((Timer::HandshakeGrace, _))) {
+            // The agent's request may have been lost, and it has to show itself on the next connection.
+            self.size_sent = None;
+        }
+    }
+
+    /// There is a connection again: the agent has as long as ever.
+    pub(super) fn resume_handshake(&mut self, now: Instant) {
+        let waiting = matches!(
+            self.handshake,
+            ClientHandshake::Challenge(_) | ClientHandshake::Complete(_)
+        );
+        if waiting && self.deadline.is_none() {
+            self.deadline = Some((Timer::Handshake, now + HANDSHAKE_LIMIT));
+        }
+    }
+
     /// Takes the session for one without a handshake, which is one with a terminal.
     pub(super) fn assume_shell(&mut self, now: Instant) {
         self.handshake = ClientHandshake::Nothing;

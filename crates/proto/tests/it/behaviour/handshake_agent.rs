@@ -239,3 +239,16 @@ fn a_port_session_is_not_encrypted_even_if_a_key_is_named() {
     let actions = request["RequestedClientActions"].as_array().unwrap();
     assert_eq!(actions.len(), 1, "{request}");
 }
+
+/// It may have got the acknowledgement it repeats itself for, and no request all the same.
+#[test]
+fn a_client_that_repeats_itself_is_asked_for_the_handshake_again() {
+    let mut agent = Agent::connected(encrypted(ChallengeMode::Offered));
+    let request = agent.payloads();
+    assert_eq!(request.len(), 1);
+    for _ in 0..3 {
+        agent.numbered(0, PayloadType::SIZE, r#"{"cols":80,"rows":24}"#);
+        assert_eq!(agent.payloads(), request);
+        assert_eq!(agent.acknowledged(), [0]);
+    }
+}

@@ -43,6 +43,24 @@ fn a_paused_agent_sends_nothing_again() {
 }
 
 #[test]
+fn a_started_agent_sends_everything_unacknowledged_again_at_once() {
+    for paused in [true, false] {
+        let mut agent = Agent::running();
+        for number in 0..20 {
+            write(&mut agent, &[number; 1024]);
+        }
+        let sent = agent.payloads();
+        assert_eq!(sent.len(), 20);
+        agent.acknowledge(0);
+        if paused {
+            agent.aside(PAUSE, "");
+        }
+        agent.aside(START, "");
+        assert_eq!(agent.payloads(), sent[1..], "paused before: {paused}");
+    }
+}
+
+#[test]
 fn any_word_of_the_client_ends_a_pause() {
     for word in ["input", "acknowledgement"] {
         let mut agent = Agent::running();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use ssm_session_proto::AgentEvent;
+use ssm_session_proto::CloseReason;
+use ssm_session_proto::Event;
 use ssm_session_proto::Frame;
 use ssm_session_proto::OpenDataChannel;
 use ssm_session_proto::OutputStream;
@@ -11,6 +13,8 @@ use ssm_session_proto::Secret;
 
 use super::fixture::Agent;
 use super::fixture::Client;
+use super::fixture::SIZE;
+use super::fixture::request;
 use crate::support::clock::epoch;
 use crate::support::ends;
 
@@ -114,4 +118,51 @@ fn input_that_came_twice_over_two_connections_is_delivered_once() {
     agent.numbered(0, PayloadType::OUTPUT, "ls\r");
     assert_eq!(agent.events(), [AgentEvent::Input("ls\r".into())]);
     assert_eq!(agent.acknowledged(), [0], "the acknowledgement was lost");
+}
+
+/// The agent has acknowledged the size and may have asked for a handshake on the connection that is lost.
+#[test]
+fn a_client_does_not_go_on_without_handshake_over_a_connection_that_was_lost() {
+    let mut client = Client::connected();
+    client.session.resize(SIZE, client.now);
+    assert_eq!(client.payloads().len(), 1);
+    client.acknowledge(0);
+    lose_connection(&mut client);
+    client.pass(Duration::from_secs(60));
+    connect(&mut client);
+    assert_eq!(client.payloads().len(), 1, "the size, to see the agent");
+    client.pass(Duration::from_secs(60));
+    assert_eq!(client.events(), []);
+    client.acknowledge(1);
+    client.pass(Duration::from_millis(999));
+    assert_eq!(client.events(), []);
+    client.pass(Duration::from_millis(1));
+    assert!(matches!(client.events()[..], [Event::Established(_)]));
+}
+
+#[test]
+fn an_agents_time_for_a_handshake_runs_while_it_can_be_heard() {
+    let mut client = Client::connected();
+    let request = request("Standard_Stream");
+    client.json(PayloadType::HANDSHAKE_REQUEST, &request);
+    client.pass(Duration::from_secs(29));
+    lose_connection(&mut client);
+    client.pass(Duration::from_secs(3600));
+    connect(&mut client);
+    client.pass(Duration::from_millis(29_999));
+    assert_eq!(client.events(), []);
+    client.pass(Duration::from_millis(1));
+    assert!(matches!(
+        client.events()[..],
+        [Event::Closed(CloseReason::HandshakeFailed(_))]
+    ));
+}
+
+fn lose_connection(client: &mut Client) {
+    client.session.handle_disconnected(client.now);
+}
+
+fn connect(client: &mut Client) {
+    let token = Secret::new("next");
+    client.session.handle_connected(&token, client.now);
 }

@@ -58,6 +58,8 @@ pub(super) struct Outage {
     pub(super) end: Side,
     pub(super) at: Duration,
     pub(super) length: Duration,
+    /// Whether everything under way is lost with the connection.
+    pub(super) cut: bool,
 }
 
 impl Outage {
@@ -71,6 +73,18 @@ impl Outage {
             end,
             at: up_to(random, 4000),
             length: up_to(random, 2500) + MS,
+            cut: false,
+        }
+    }
+
+    /// The client's connection is cut, and soon there is another, as often as not at once.
+    pub(super) fn cut(random: &mut Random) -> Self {
+        let longest = if random.chance(500) { 0 } else { 400 };
+        Self {
+            end: Side::Client,
+            at: up_to(random, 5000),
+            length: up_to(random, longest) + MS,
+            cut: true,
         }
     }
 }

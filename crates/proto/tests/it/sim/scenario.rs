@@ -132,6 +132,18 @@ impl Scenario {
         scenario
     }
 
+    /// The same, with a client that loses one connection after the other.
+    pub(super) fn with_cuts(mut self) -> Self {
+        let mut random = Random::new(self.seed ^ 0xc07);
+        let cuts = 20 + random.below(20);
+        self.outages
+            .extend((0..cuts).map(|_| Outage::cut(&mut random)));
+        if self.ending == Ending::AgentFinishesAtOnce {
+            self.ending = Ending::AgentFinishes;
+        }
+        self
+    }
+
     fn add_connections(&mut self, form: PortForm, random: &mut Random) {
         // Who uses a port has no terminal.
         self.resizes = 0;

@@ -18,6 +18,9 @@ impl Pair {
             for side in [Side::Client, Side::Agent] {
                 let up = self.should_be_up(side);
                 if up != self.is_up(side) {
+                    if !up && self.is_cut(side) {
+                        self.lose_what_is_under_way();
+                    }
                     self.set_up(side, up);
                     self.publish(side);
                 }
@@ -33,6 +36,21 @@ impl Pair {
         };
         let mut outages = self.scenario.outages.iter();
         joins <= now && !outages.any(|o| o.end == side && o.at <= now && now < o.at + o.length)
+    }
+
+    fn lose_what_is_under_way(&mut self) {
+        self.to_agent.clear();
+        self.to_client.clear();
+        if self.closed.is_some() {
+            // The service's word to the agent takes another way.
+            self.close_channel(Side::Agent);
+        }
+    }
+
+    fn is_cut(&self, side: Side) -> bool {
+        let now = self.now - epoch();
+        let mut outages = self.scenario.outages.iter();
+        outages.any(|o| o.cut && o.end == side && o.at <= now && now < o.at + o.length)
     }
 
     fn is_up(&self, side: Side) -> bool {
