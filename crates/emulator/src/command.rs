@@ -1,6 +1,8 @@
 //! The program's commands, and what they have in common.
 
+mod admission;
 mod faults;
+mod limits;
 pub(crate) mod serve;
 pub(crate) mod shell;
 

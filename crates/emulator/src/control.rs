@@ -1,12 +1,14 @@
 //! The control plane: AWS's JSON 1.1 protocol, one operation per request (`docs/PROTOCOL.md` 1.1).
 //!
-//! The operation is named by the header `X-Amz-Target`; everything is POSTed to `/`. Signatures are not looked at.
+//! The operation is named by the header `X-Amz-Target`; everything is POSTed to `/`.
 
+mod admission;
+mod channels;
+mod containers;
 mod keys;
 mod nodes;
 mod page;
 mod sessions;
-mod time;
 
 use std::sync::Arc;
 
@@ -21,16 +23,20 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HOST;
 use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+pub(crate) use self::admission::admit_channel;
 pub use self::sessions::StartSession;
 pub use self::sessions::StartedSession;
 
+use self::admission::Subject;
 use crate::error::ServiceError;
+use crate::operation::Operation;
 use crate::random;
 use crate::service::Service;
 
@@ -39,14 +45,14 @@ pub(crate) async fn answer(
     service: &Arc<Service>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let operation = header(&request, TARGET).unwrap_or_default().to_owned();
-    let authority = header(&request, HOST.as_str()).map(str::to_owned);
-    let answer = match Limited::new(request.into_body(), MAX_BODY).collect().await {
-        Ok(body) => perform(service, &operation, &body.to_bytes(), authority.as_deref()).await,
+    let (head, body) = request.into_parts();
+    let answer = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => perform(service, &head, &body.to_bytes()).await,
         Err(error) => Err(ServiceError::validation(format!(
             "The request body could not be read: {error}; the limit is {MAX_BODY} bytes."
         ))),
     };
+    let operation = header(&head, TARGET).unwrap_or_default();
     match answer {
         Ok(body) => {
             tracing::debug!(operation, "answered");
@@ -54,7 +60,12 @@ pub(crate) async fn answer(
         }
         Err(error) => {
             tracing::debug!(operation, %error, "refused");
-            refuse(StatusCode::BAD_REQUEST, &error)
+            let status = match &error {
+                error if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+                error if error.is_internal() => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            refuse(status, &error)
         }
     }
 }
@@ -69,29 +80,62 @@ pub(crate) fn unknown_operation(status: StatusCode, message: &str) -> Response<F
 
 async fn perform(
     service: &Arc<Service>,
-    operation: &str,
+    head: &Parts,
     body: &[u8],
-    authority: Option<&str>,
 ) -> Result<Vec<u8>, ServiceError> {
+    let target = header(head, TARGET).unwrap_or_default();
+    if target == CLOSE_CHANNEL {
+        return encode(&service.close_channel(decode(body)?).await?);
+    }
+    let Some(operation) = Operation::from_target(target) else {
+        return Err(ServiceError::new(
+            "UnknownOperationException",
+            match target {
+                "" => "The request has no X-Amz-Target header, so it names no operation.".into(),
+                other => format!("The emulator has no operation {other}."),
+            },
+        ));
+    };
+    admission::authenticate(service, operation, head, body)?;
+    let authority = header(head, HOST.as_str());
+    let call = Call {
+        service,
+        operation,
+        body,
+    };
     match operation {
-        "AmazonSSM.StartSession" => encode(&service.start_session(decode(body)?, authority)?),
-        "AmazonSSM.ResumeSession" => encode(&service.resume_session(&decode(body)?, authority)?),
-        "AmazonSSM.TerminateSession" => encode(&service.terminate_session(decode(body)?).await),
-        "AmazonSSM.DescribeSessions" => encode(&service.describe_sessions(&decode(body)?)?),
-        "AmazonSSM.GetConnectionStatus" => encode(&service.connection_status(decode(body)?)),
-        "AmazonSSM.DescribeInstanceInformation" => {
-            encode(&service.describe_instances(&decode(body)?)?)
+        Operation::StartSession => encode(&service.start_session(call.request()?, authority)?),
+        Operation::ResumeSession => encode(&service.resume_session(&call.request()?, authority)?),
+        Operation::TerminateSession => encode(&service.terminate_session(call.request()?).await),
+        Operation::DescribeSessions => encode(&service.describe_sessions(&call.request()?)?),
+        Operation::GetConnectionStatus => encode(&service.connection_status(call.request()?)),
+        Operation::DescribeInstanceInformation => {
+            encode(&service.describe_instances(&call.request()?)?)
         }
-        "TrentService.GenerateDataKey" => encode(&service.generate_data_key(&decode(body)?)?),
-        "TrentService.Decrypt" => encode(&service.decrypt(&decode(body)?)?),
-        "" => Err(ServiceError::new(
+        Operation::GenerateDataKey => encode(&service.generate_data_key(&call.request()?)?),
+        Operation::Decrypt => encode(&service.decrypt(&call.request()?)?),
+        Operation::ExecuteCommand => encode(&service.execute_command(call.request()?, authority)?),
+        Operation::DescribeTasks => encode(&service.describe_tasks(&call.request()?)?),
+        Operation::OpenDataChannel => Err(ServiceError::new(
             "UnknownOperationException",
-            "The request has no X-Amz-Target header, so it names no operation.",
+            "A data channel is opened by GET at /v1/data-channel/.",
         )),
-        other => Err(ServiceError::new(
-            "UnknownOperationException",
-            format!("The emulator has no operation {other}."),
-        )),
+    }
+}
+
+/// A call that was let in so far.
+struct Call<'a> {
+    service: &'a Service,
+    operation: Operation,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    /// What it asks for, unless the plan refuses that.
+    fn request<T: DeserializeOwned + Subject>(&self) -> Result<T, ServiceError> {
+        let request: T = decode(self.body)?;
+        self.service.permit(self.operation, request.subject())?;
+        Ok(request)
     }
 }
 
@@ -116,7 +160,12 @@ fn encode<T: Serialize>(answer: &T) -> Result<Vec<u8>, ServiceError> {
 }
 
 fn refuse(status: StatusCode, error: &ServiceError) -> Response<Full<Bytes>> {
-    let body = json!({"__type": error.code(), "message": error.message()});
+    // The layer that decides about access spells it so, in all these services.
+    let message = match error.code() {
+        "AccessDeniedException" => "Message",
+        _ => "message",
+    };
+    let body = json!({"__type": error.code(), message: error.message()});
     respond(status, body.to_string().into_bytes())
 }
 
@@ -134,11 +183,13 @@ fn respond(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     response
 }
 
-fn header<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
+fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
 }
 
 const TARGET: &str = "x-amz-target";
+/// The emulator's own operation; nobody has to sign it.
+const CLOSE_CHANNEL: &str = "Emulator.CloseChannel";
 const REQUEST_ID: &str = "x-amzn-requestid";
 /// Bytes of the largest request body read; the largest real one is a StartSession with its parameters.
 const MAX_BODY: usize = 1024 * 1024;

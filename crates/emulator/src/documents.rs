@@ -17,6 +17,9 @@ use self::parameter::Parameter;
 /// The document a StartSession without a name means.
 pub(crate) const DEFAULT: &str = "SSM-SessionManagerRunShell";
 
+/// The document ECS's ExecuteCommand uses.
+pub(crate) const EXECUTE_COMMAND: &str = "AmazonECS-ExecuteInteractiveCommand";
+
 /// A session document.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -188,7 +191,7 @@ const SESSION_TYPES: [&str; 4] = [
     "Port",
 ];
 
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 11] = [
     (
         DEFAULT,
         include_str!("documents/SSM-SessionManagerRunShell.json"),
@@ -216,6 +219,10 @@ const BUILT_IN: [(&str, &str); 10] = [
     (
         "AWS-StartPortForwardingSessionToSocket",
         include_str!("documents/AWS-StartPortForwardingSessionToSocket.json"),
+    ),
+    (
+        EXECUTE_COMMAND,
+        include_str!("documents/AmazonECS-ExecuteInteractiveCommand.json"),
     ),
     (
         "Emulator-EncryptedShell",

@@ -1,28 +1,20 @@
 //! A running emulator.
 
-use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::future::FutureExt as _;
-use ssm_session::ApiError;
-use ssm_session::ApiErrorKind;
-use ssm_session::ControlPlane;
-use ssm_session_proto::DATA_KEY_LENGTH;
-use ssm_session_proto::DataKey;
-use ssm_session_proto::DataKeyRequest;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::control::StartSession;
 use crate::control::StartedSession;
+use crate::control_plane::EmulatedControlPlane;
 use crate::error::ServiceError;
+use crate::gateway::ChannelClose;
 use crate::http;
-use crate::kms::Kms;
 use crate::plan::Plan;
 use crate::service::Service;
 
@@ -71,7 +63,8 @@ impl Emulator {
         self.service.address
     }
 
-    /// Starts a session, as the operation StartSession does.
+    /// Starts a session, as the operation StartSession does. Nothing here asks for a signature or heeds the plan's
+    /// refusals; [`control_plane`](Self::control_plane) does the latter.
     ///
     /// # Errors
     ///
@@ -94,9 +87,16 @@ impl Emulator {
         self.service.end_session(session_id).await;
     }
 
-    /// The KMS of this emulator, for a client in the same process.
-    pub fn kms(&self) -> EmulatedKms {
-        EmulatedKms(Arc::clone(&self.service.kms))
+    /// The operations a session's driver needs, for a client in the same process; the plan's refusals concern them as
+    /// they concern requests.
+    pub fn control_plane(&self) -> EmulatedControlPlane {
+        EmulatedControlPlane::new(&self.service)
+    }
+
+    /// Closes the data channels of all sessions, or of one, while the sessions live on; how many there were. When it
+    /// returns they are closed, and their clients are noted as disconnected, or silenced.
+    pub async fn close_channels(&self, how: ChannelClose, session_id: Option<&str>) -> usize {
+        self.service.close_channels(how, session_id).await
     }
 
     /// Ends every session and waits until nothing of the emulator is left: no connection, no process.
@@ -118,29 +118,6 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.listener.abort();
         self.service.tasks.abort();
-    }
-}
-
-/// The KMS of an emulator, asked directly: a source of data keys for encrypted sessions. It errs
-/// with `NotFoundException` and `DisabledException`, as GenerateDataKey.
-#[derive(Clone, Debug)]
-pub struct EmulatedKms(Arc<Kms>);
-
-impl ControlPlane for EmulatedKms {
-    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
-        let key = self
-            .0
-            .generate_data_key(
-                &request.key_id,
-                DATA_KEY_LENGTH,
-                &request.encryption_context,
-            )
-            .map(|key| DataKey {
-                plaintext: key.plaintext,
-                ciphertext: key.ciphertext,
-            })
-            .map_err(|error| ApiError::new(ApiErrorKind::Refused, error));
-        future::ready(key).boxed()
     }
 }
 

@@ -1,20 +1,23 @@
 //! Refusals of the emulated service, in AWS's terms.
 
+use std::borrow::Cow;
+
 use crate::documents::InvalidParameter;
 use crate::kms::KmsError;
+use crate::signature::SignatureError;
 
 /// A refusal: the error code an SDK matches on, and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ServiceError {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
 }
 
 impl ServiceError {
     /// AWS's error code, such as `TargetNotConnected`.
-    pub fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// What was wrong, for people.
@@ -22,9 +25,46 @@ impl ServiceError {
         &self.message
     }
 
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+    /// What SDKs ask again for by themselves: too many calls, or the service's own trouble.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.is_throttling() || self.is_internal()
+    }
+
+    /// Too many calls at once.
+    pub(crate) fn is_throttling(&self) -> bool {
+        matches!(
+            self.code(),
+            "Throttling"
+                | "ThrottlingException"
+                | "ThrottledException"
+                | "RequestThrottledException"
+                | "RequestThrottled"
+                | "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "LimitExceededException"
+                | "BandwidthLimitExceeded"
+                | "SlowDown"
+        )
+    }
+
+    /// The service's fault rather than the caller's.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.is_unavailable()
+            || self.code.starts_with("Internal")
+            || matches!(
+                self.code(),
+                "ServerException" | "KMSInternalException" | "DependencyTimeoutException"
+            )
+    }
+
+    /// The service is there and does nothing.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.code.starts_with("ServiceUnavailable")
+    }
+
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
         }
     }
@@ -60,6 +100,12 @@ impl From<KmsError> for ServiceError {
             KmsError::IncorrectKey => "IncorrectKeyException",
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<SignatureError> for ServiceError {
+    fn from(error: SignatureError) -> Self {
+        Self::new(error.code(), error.to_string())
     }
 }
 

@@ -12,6 +12,9 @@
 
 mod agent;
 mod client;
+mod clocks;
+mod close;
+mod end;
 mod link;
 mod messages;
 mod open;
@@ -19,14 +22,13 @@ mod open;
 use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ssm_session_proto::Frame;
 use ssm_session_proto::Message;
 use ssm_session_proto::MessageType;
 use ssm_session_proto::SessionState;
 use tokio::sync::mpsc;
-use tokio::task::JoinError;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_websockets::CloseCode;
@@ -36,11 +38,12 @@ use self::agent::AgentEvent;
 use self::client::Client;
 use self::client::ClientEvent;
 use self::client::Socket;
+use self::clocks::Clocks;
+use self::clocks::Expiry;
+pub use self::close::ChannelClose;
 use self::link::Link;
 pub(crate) use self::open::open;
 use crate::agent::AgentTask;
-use crate::agent::Outcome;
-use crate::agent::Status as AgentStatus;
 use crate::deadline::until;
 use crate::documents::ResolvedDocument;
 use crate::service::Service;
@@ -53,6 +56,11 @@ pub(crate) enum Order {
     Attach(Box<Socket>),
     /// The session is to end.
     Terminate,
+    /// The client is to lose its channel; whether there is one goes back through `done`.
+    Close {
+        how: ChannelClose,
+        done: oneshot::Sender<bool>,
+    },
 }
 
 /// The service's side of one session.
@@ -63,10 +71,15 @@ pub(crate) struct Gateway {
     to_client: Link,
     agent: AgentEnd,
     to_agent: Link,
+    clocks: Clocks,
+    /// What the service tells the user about an end of its own.
+    words: Option<&'static str>,
     /// When to stop waiting for an end that has begun.
     deadline: Option<Instant>,
     /// Clients being sent away.
     farewells: JoinSet<()>,
+    /// Sockets of clients that were silenced and are not the client any more.
+    silenced: Vec<Socket>,
 }
 
 enum Happening {
@@ -76,6 +89,7 @@ enum Happening {
     Client(ClientEvent),
     /// Something on its way is due, or there is room for more.
     Moved,
+    Expired(Expiry),
     Overdue,
 }
 
@@ -107,8 +121,11 @@ impl Gateway {
             to_client: Link::new(faults, 0),
             agent,
             to_agent: Link::new(faults, 1),
+            clocks: Clocks::new(&service.plan.limits, Instant::now()),
+            words: None,
             deadline: None,
             farewells: JoinSet::new(),
+            silenced: Vec::new(),
         }
     }
 
@@ -120,11 +137,16 @@ impl Gateway {
             self.agent.hand_over(&mut self.to_agent, Instant::now());
             match self.next(&mut orders, stopped.as_mut()).await {
                 Happening::Order(Some(Order::Attach(socket))) => self.attach(*socket),
+                Happening::Order(Some(Order::Close { how, done })) => {
+                    // Who asked may have left.
+                    done.send(self.close_channel(how)).ok();
+                }
                 Happening::Order(Some(Order::Terminate) | None) | Happening::Stopping => self.end(),
                 Happening::Agent(AgentEvent::Sent(frame)) => self.take_all_from_agent(frame),
                 Happening::Agent(AgentEvent::Ended(result)) => self.agent_ended(result),
                 Happening::Client(event) => self.client_event(event),
                 Happening::Agent(AgentEvent::Moved) | Happening::Moved => {}
+                Happening::Expired(expiry) => self.expire(expiry),
                 Happening::Overdue => break,
             }
             if self.is_done() {
@@ -147,12 +169,14 @@ impl Gateway {
         let links = [&mut self.to_client, &mut self.to_agent];
         let timeouts = links.into_iter().map(|link| link.poll_timeout(now));
         let moved = timeouts.flatten().min();
+        let (expires, expiry) = self.clocks.next().filter(|_| !ending).unzip();
         tokio::select! {
             order = orders.recv() => Happening::Order(order),
             () = stopped, if !ending => Happening::Stopping,
             event = self.agent.next(client_reads) => Happening::Agent(event),
             event = client::next(self.client.as_mut(), &mut self.to_client, agent_reads) => Happening::Client(event),
             () = until(moved) => Happening::Moved,
+            Some(expiry) = expired(expires, expiry) => Happening::Expired(expiry),
             () = until(self.deadline) => Happening::Overdue,
         }
     }
@@ -169,6 +193,7 @@ impl Gateway {
             );
         }
         self.agent.tell(start);
+        self.clocks.on_attached(Instant::now());
         self.service
             .sessions
             .set_status(&self.session_id, Status::Connected);
@@ -214,9 +239,11 @@ impl Gateway {
         };
         match message.message_type {
             MessageType::INPUT_STREAM_DATA if self.is_too_large(&message) => return false,
-            MessageType::INPUT_STREAM_DATA | MessageType::ACKNOWLEDGE => {
+            MessageType::INPUT_STREAM_DATA => {
+                self.clocks.on_data(Instant::now());
                 self.to_agent.push(frame, Instant::now());
             }
+            MessageType::ACKNOWLEDGE => self.to_agent.push(frame, Instant::now()),
             other => {
                 tracing::debug!(session_id = self.session_id, %other, "frame of the client dropped");
             }
@@ -230,14 +257,21 @@ impl Gateway {
     }
 
     fn lose_client(&mut self, code: CloseCode, reason: &'static str) {
-        if let Some(client) = self.client.take() {
+        if let Some(client) = self.take_client() {
             self.send_away(client, code, reason);
         }
+    }
+
+    /// From now on there is no client, and what was on its way to it is lost.
+    fn take_client(&mut self) -> Option<Client> {
+        let client = self.client.take()?;
         self.to_client.clear();
+        self.clocks.on_gone();
         self.agent.tell(messages::pause_publication());
         self.service
             .sessions
             .set_status(&self.session_id, Status::Disconnected);
+        Some(client)
     }
 
     /// Takes `frame` and what came with it, while there is room.
@@ -258,7 +292,11 @@ impl Gateway {
         };
         match message.message_type {
             MessageType::AGENT_SESSION_STATE => self.session_state(&message),
-            MessageType::OUTPUT_STREAM_DATA | MessageType::ACKNOWLEDGE if self.client.is_some() => {
+            MessageType::OUTPUT_STREAM_DATA if self.client.is_some() => {
+                self.clocks.on_data(Instant::now());
+                self.to_client.push(frame, Instant::now());
+            }
+            MessageType::ACKNOWLEDGE if self.client.is_some() => {
                 self.to_client.push(frame, Instant::now());
             }
             // An acknowledgement has ended the pause, or the agent has not read of it yet.
@@ -277,80 +315,26 @@ impl Gateway {
             self.service
                 .sessions
                 .set_status(&self.session_id, Status::Terminating);
-            self.end_by(END_LIMIT);
+            self.limit_end();
         }
-    }
-
-    /// The service ends the session: the agent is told, kills its command, and sends what is left.
-    fn end(&mut self) {
-        if self.deadline.is_some() {
-            return;
-        }
-        self.service
-            .sessions
-            .set_status(&self.session_id, Status::Terminating);
-        self.agent
-            .tell(messages::channel_closed(&self.session_id, ""));
-        self.end_by(END_LIMIT);
-    }
-
-    fn agent_ended(&mut self, result: Result<Outcome, JoinError>) {
-        self.agent.hang_up();
-        self.agent.outcome = Some(result.unwrap_or_else(|error| {
-            tracing::error!(session_id = self.session_id, %error, "the emulated agent broke");
-            Outcome {
-                status: AgentStatus::Failed,
-                output: "The emulated agent broke.".to_owned(),
-            }
-        }));
-        self.end_by(END_LIMIT);
-    }
-
-    fn end_by(&mut self, limit: Duration) {
-        self.deadline.get_or_insert_with(|| Instant::now() + limit);
-    }
-
-    /// The agent has ended and the client has what it sent.
-    fn is_done(&self) -> bool {
-        self.agent.is_over() && self.to_client.is_empty()
-    }
-
-    /// Tells the client, and waits until nothing of the session is left.
-    async fn finish(mut self) {
-        self.agent.task.shutdown().await;
-        let outcome = self.agent.outcome.take();
-        let failed = outcome
-            .as_ref()
-            .is_some_and(|outcome| matches!(outcome.status, AgentStatus::Failed));
-        let status = if failed {
-            Status::Failed
-        } else {
-            Status::Terminated
-        };
-        self.service.sessions.set_status(&self.session_id, status);
-        tracing::info!(
-            session_id = self.session_id,
-            status = status.as_str(),
-            "session over"
-        );
-        if let Some(mut client) = self.client.take() {
-            let output = outcome.map(|outcome| outcome.output).unwrap_or_default();
-            client.push(messages::channel_closed(&self.session_id, &output));
-            self.send_away(client, CloseCode::NORMAL_CLOSURE, "");
-        }
-        while self.farewells.join_next().await.is_some() {}
     }
 
     fn send_away(&mut self, client: Client, code: CloseCode, reason: &'static str) {
+        if client.is_silent() {
+            return self.silenced.push(client.into_socket());
+        }
         self.farewells
             .spawn(client::close(client.into_socket(), code, reason));
     }
+}
+
+/// Waits until a limit passes, if there is one.
+async fn expired(at: Option<Instant>, expiry: Option<Expiry>) -> Option<Expiry> {
+    until(at).await;
+    expiry
 }
 
 /// Text and binary frames are alike to the service (`docs/PROTOCOL.md` 2.3). Digests are the ends' business.
 fn decode(frame: &Frame) -> Option<Message> {
     Message::decode_undigested(frame.as_bytes()).ok()
 }
-
-/// How long a session may take to end: the agent drains for at most 2 s (`docs/PROTOCOL.md` 4.7).
-const END_LIMIT: Duration = Duration::from_secs(5);

@@ -80,7 +80,12 @@ async fn route(service: &Arc<Service>, request: Request<Incoming>) -> Response<F
     let path = request.uri().path();
     let session_id = path.strip_prefix(DATA_CHANNEL).map(str::to_owned);
     match (request.method(), session_id) {
-        (&Method::GET, Some(session_id)) => gateway::open(service, request, &session_id),
+        (&Method::GET, Some(session_id)) => {
+            match control::admit_channel(service, &request, &session_id) {
+                Ok(()) => gateway::open(service, request, &session_id),
+                Err(refused) => *refused,
+            }
+        }
         (&Method::POST, None) if path == "/" => control::answer(service, request).await,
         _ => control::unknown_operation(
             StatusCode::NOT_FOUND,

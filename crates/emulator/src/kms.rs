@@ -99,6 +99,11 @@ impl Kms {
         })
     }
 
+    /// The ARN of a key given as id, ARN, alias or alias ARN.
+    pub(crate) fn arn(&self, key_id: &str) -> Option<&str> {
+        self.find(key_id).ok().map(|key| key.arn.as_str())
+    }
+
     fn find(&self, key_id: &str) -> Result<&MasterKey, KmsError> {
         let local = match key_id.strip_prefix("arn:") {
             Some(_) => key_id

@@ -1,18 +1,28 @@
-//! An emulator of the AWS side of Session Manager, on loopback and without credentials.
+//! An emulator of the AWS side of Session Manager, on loopback.
 //!
-//! One HTTP listener answers what the AWS CLI, the SDKs and our own client ask of Systems Manager and KMS, and serves
-//! the data channels of the sessions they start. Behind it runs an agent that opens real shells, runs real commands
-//! and connects to real ports, as the user of this process. What goes wrong on the way between the two can be asked
-//! for ([`Faults`]).
+//! One HTTP listener answers what the AWS CLI, the SDKs and our own client ask of Systems Manager, KMS and ECS, and
+//! serves the data channels of the sessions they start. Behind it runs an agent that opens real shells, runs real
+//! commands and connects to real ports, as the user of this process. What goes wrong on the way between the two can be
+//! asked for ([`Faults`]). So can signatures be checked ([`Credentials`]), operations be refused ([`Refusal`]), and
+//! sessions, channels and tokens come to an end ([`Limits`]).
 //!
 //! ```text
 //!  aws ssm start-session ── POST / ──────────► control ──► sessions, documents, kms
 //!  session-manager-plugin ── WebSocket ──────► gateway ◄──► agent ──► sh, localhost:22
 //! ```
 //!
-//! It is a stand-in for development and tests: requests are not authenticated, and whoever reaches the listener gets
-//! a shell, and every port that this machine reaches. So it listens on loopback alone unless told otherwise, and
-//! answers no web page.
+//! Clients lose their data channels on demand: through [`Emulator::close_channels`], or by an operation of the
+//! emulator's own, in the protocol of the others and never signed. It takes the id of one session, or closes the
+//! channels of all, and a [`ChannelClose`], or says `Bye`; and answers how many it has closed.
+//!
+//! ```text
+//!  POST /   X-Amz-Target: Emulator.CloseChannel   {"SessionId": "emulator-0123456789abcdef0", "How": "Cut"}
+//!  200 OK   {"Closed": 1}
+//! ```
+//!
+//! It is a stand-in for development and tests: unless the plan has credentials nobody is asked for any, and whoever
+//! reaches the listener gets a shell, and every port that this machine reaches. So it listens on loopback alone unless
+//! told otherwise, and answers no web page.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -30,6 +40,7 @@
 
 mod agent;
 mod control;
+mod control_plane;
 mod deadline;
 mod documents;
 mod emulator;
@@ -37,23 +48,35 @@ mod error;
 mod gateway;
 mod http;
 mod kms;
+mod operation;
 mod plan;
 mod random;
+mod refusals;
 mod service;
 mod sessions;
+mod signature;
 mod tasks;
+mod time;
 
 pub use control::StartSession;
 pub use control::StartedSession;
+pub use control_plane::EmulatedControlPlane;
 pub use documents::Document;
 pub use documents::DocumentError;
-pub use emulator::EmulatedKms;
 pub use emulator::Emulator;
 pub use error::ServiceError;
+pub use gateway::ChannelClose;
+pub use operation::Operation;
+pub use operation::UnknownOperation;
+pub use plan::Credentials;
 pub use plan::Faults;
+pub use plan::InvalidCredentials;
+pub use plan::InvalidRefusal;
 pub use plan::InvalidTarget;
 pub use plan::KmsKey;
+pub use plan::Limits;
 pub use plan::Pacing;
 pub use plan::Plan;
+pub use plan::Refusal;
 pub use plan::Target;
 pub use ssm_session_proto::ChallengeMode;

@@ -1,8 +1,20 @@
 //! What an emulator is asked to be, before it starts.
 
+mod credentials;
 mod faults;
+mod limits;
+mod refusal;
+mod target;
 
+pub use self::credentials::Credentials;
+pub use self::credentials::InvalidCredentials;
 pub use self::faults::Faults;
+pub use self::limits::Limits;
+pub use self::refusal::InvalidRefusal;
+pub use self::refusal::Refusal;
+pub(crate) use self::target::Container;
+pub use self::target::InvalidTarget;
+pub use self::target::Target;
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -26,8 +38,17 @@ pub struct Plan {
     pub anywhere: bool,
     /// AWS region the emulator says it is in.
     pub region: String,
-    /// The managed nodes. Their shells all run here, as the user of this process.
+    /// The managed nodes and containers. Their shells all run here, as the user of this process. Without a container
+    /// in the list there is [`Target::CONTAINER`] besides.
     pub targets: Vec<Target>,
+    /// Who is let in: requests must be signed with one of these. If there are none, everybody is, and no signature is
+    /// looked at.
+    pub credentials: Vec<Credentials>,
+    /// Whether the opening of a data channel must be signed as well; if it is signed it must be right in any case
+    /// (`docs/PROTOCOL.md` 2.1).
+    pub signed_channels: bool,
+    /// Operations that are refused on purpose. Of several for one operation the first that is not used up counts.
+    pub refusals: Vec<Refusal>,
     /// How fast the agent sends.
     pub pacing: Pacing,
     /// The version the agent reports and behaves like: up to `3.0.196.0` it knows no multiplexed port sessions, up to
@@ -38,6 +59,8 @@ pub struct Plan {
     pub agent_payload: usize,
     /// What goes wrong between client and agent.
     pub faults: Faults,
+    /// How long sessions, channels and tokens last.
+    pub limits: Limits,
     /// Keys of the emulated KMS.
     pub kms_keys: Vec<KmsKey>,
     /// Whether the agent asks for a random challenge in the encryption context (`docs/PROTOCOL.md` 6).
@@ -73,6 +96,17 @@ impl Plan {
                 self.agent_payload
             ));
         }
+        if self.signed_channels && self.credentials.is_empty() {
+            return Err(
+                "data channels cannot be required to be signed without credentials to sign with; \
+                 give some with --credentials-file (in a plan: `credentials`)"
+                    .to_owned(),
+            );
+        }
+        for credentials in &self.credentials {
+            credentials.check()?;
+        }
+        self.limits.check()?;
         self.faults.check()
     }
 }
@@ -84,10 +118,14 @@ impl Default for Plan {
             anywhere: false,
             region: "us-east-1".to_owned(),
             targets: vec![Target::default()],
+            credentials: Vec::new(),
+            signed_channels: false,
+            refusals: Vec::new(),
             pacing: Pacing::default(),
             agent_version: Self::AGENT_VERSION.to_owned(),
             agent_payload: 1024,
             faults: Faults::default(),
+            limits: Limits::default(),
             kms_keys: vec![KmsKey::default()],
             challenge: ChallengeMode::Offered,
             documents: Vec::new(),
@@ -105,80 +143,6 @@ pub enum Pacing {
     Agent,
     /// No waits at all.
     None,
-}
-
-/// One emulated managed node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    id: String,
-    connected: bool,
-}
-
-impl Target {
-    /// Takes an instance id: `i-` with 8 or 17 lower-case hexadecimal digits, or `mi-` with 17.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTarget`] for anything else.
-    pub fn new(id: impl Into<String>) -> Result<Self, InvalidTarget> {
-        let id = id.into();
-        let well_formed = match id.split_once('-') {
-            Some(("i", digits)) => matches!(digits.len(), 8 | 17) && is_hex(digits),
-            Some(("mi", digits)) => digits.len() == 17 && is_hex(digits),
-            _ => false,
-        };
-        if well_formed {
-            Ok(Self {
-                id,
-                connected: true,
-            })
-        } else {
-            Err(InvalidTarget { id })
-        }
-    }
-
-    /// A node the service knows but whose agent is not connected.
-    #[must_use]
-    pub fn disconnected(self) -> Self {
-        Self {
-            connected: false,
-            ..self
-        }
-    }
-
-    /// The instance id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Whether sessions can be started on it.
-    pub fn is_connected(&self) -> bool {
-        self.connected
-    }
-
-    /// Whether it is an EC2 instance rather than a hybrid node.
-    pub fn is_ec2(&self) -> bool {
-        self.id.starts_with("i-")
-    }
-}
-
-/// `i-0123456789abcdef0`, connected.
-impl Default for Target {
-    fn default() -> Self {
-        Self {
-            id: "i-0123456789abcdef0".to_owned(),
-            connected: true,
-        }
-    }
-}
-
-/// The text is no instance id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{id}` is not an instance id: write `i-` and 8 or 17 hexadecimal digits, or `mi-` and 17, such as i-0123456789abcdef0"
-)]
-pub struct InvalidTarget {
-    id: String,
 }
 
 /// One key of the emulated KMS. Its key material is made anew at every start.
@@ -199,43 +163,6 @@ impl Default for KmsKey {
             id: Uuid::from_u128(0x1234_abcd_12ab_34cd_56ef_1234_5678_90ab),
             aliases: vec!["alias/emulator-session".to_owned()],
             enabled: true,
-        }
-    }
-}
-
-fn is_hex(digits: &str) -> bool {
-    digits
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn instance_ids_of_both_kinds_are_targets() {
-        for id in ["i-0123456789abcdef0", "i-01234567", "mi-0123456789abcdef0"] {
-            assert_eq!(Target::new(id).unwrap().id(), id);
-        }
-    }
-
-    #[test]
-    fn anything_else_is_no_target() {
-        for id in [
-            "",
-            "i-",
-            "i-0123",
-            "i-0123456789ABCDEF0",
-            "mi-01234567",
-            "ecs:a_b_c",
-            "x",
-        ] {
-            let error = Target::new(id).unwrap_err().to_string();
-            assert!(
-                error.contains(&format!("`{id}` is not an instance id")),
-                "{error}"
-            );
         }
     }
 }

@@ -10,13 +10,19 @@ use crate::documents::Documents;
 use crate::kms::Kms;
 use crate::plan::Plan;
 use crate::plan::Target;
+use crate::refusals::Refusals;
 use crate::sessions::Sessions;
 use crate::tasks::Tasks;
 
 /// The account every ARN names.
 pub(crate) const ACCOUNT: &str = "123456789012";
-/// Whom every session belongs to: requests are not authenticated.
+/// Whom every session belongs to, whoever signed the request.
 pub(crate) const PRINCIPAL: &str = "emulator";
+
+/// The ARN of [`PRINCIPAL`].
+pub(crate) fn owner_arn() -> String {
+    format!("arn:aws:iam::{ACCOUNT}:user/{PRINCIPAL}")
+}
 
 /// One emulated AWS account in one region.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ pub(crate) struct Service {
     pub(crate) started: SystemTime,
     pub(crate) documents: Documents,
     pub(crate) kms: Arc<Kms>,
+    pub(crate) refusals: Refusals,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
     /// Becomes true when the emulator ends.
@@ -40,11 +47,16 @@ impl Service {
     ) -> Self {
         let documents = Documents::new(std::mem::take(&mut plan.documents));
         let keys = std::mem::take(&mut plan.kms_keys);
+        let refusals = std::mem::take(&mut plan.refusals);
+        if !plan.targets.iter().any(Target::is_container) {
+            plan.targets.push(Target::default_container());
+        }
         Self {
             kms: Arc::new(Kms::new(&plan.region, ACCOUNT, keys)),
             address,
             started: SystemTime::now(),
             documents,
+            refusals: Refusals::new(refusals),
             sessions: Sessions::default(),
             tasks: Tasks::default(),
             stopping,

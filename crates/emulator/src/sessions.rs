@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use ssm_session_proto::Secret;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::gateway::Order;
 use crate::random;
@@ -28,6 +30,7 @@ struct Table {
 struct Entry {
     session: Session,
     token: Secret,
+    issued: Instant,
     orders: mpsc::Sender<Order>,
 }
 
@@ -88,6 +91,8 @@ pub(crate) enum Admission {
     Granted(mpsc::Sender<Order>),
     /// The token is not the session's newest one.
     WrongToken,
+    /// It is, but it was issued too long ago.
+    ExpiredToken,
     /// There is no such session, or it is over.
     Gone,
 }
@@ -130,6 +135,7 @@ impl Sessions {
             Entry {
                 session,
                 token: token.clone(),
+                issued: Instant::now(),
                 orders,
             },
         );
@@ -155,16 +161,24 @@ impl Sessions {
             .find(session_id)
             .filter(|entry| !entry.session.status.is_over())?;
         entry.token = new_token();
+        entry.issued = Instant::now();
         Some(entry.token.clone())
     }
 
-    pub(crate) fn admit(&self, session_id: &str, token: &Secret) -> Admission {
+    /// Whether `token`, which is good for `limit`, opens a session's channel.
+    pub(crate) fn admit(
+        &self,
+        session_id: &str,
+        token: &Secret,
+        limit: Option<Duration>,
+    ) -> Admission {
         match self.table().find(session_id) {
             Some(entry) if entry.session.status.is_over() => Admission::Gone,
-            Some(entry) if same_token(&entry.token, token) => {
-                Admission::Granted(entry.orders.clone())
+            Some(entry) if !same_token(&entry.token, token) => Admission::WrongToken,
+            Some(entry) if limit.is_some_and(|limit| entry.issued.elapsed() > limit) => {
+                Admission::ExpiredToken
             }
-            Some(_) => Admission::WrongToken,
+            Some(entry) => Admission::Granted(entry.orders.clone()),
             None => Admission::Gone,
         }
     }
@@ -176,6 +190,19 @@ impl Sessions {
             .find(session_id)
             .filter(|entry| !entry.session.status.is_over())?;
         Some(entry.orders.clone())
+    }
+
+    /// Where the gateways of all running sessions take orders, or that of one alone.
+    pub(crate) fn all_orders(&self, only: Option<&str>) -> Vec<mpsc::Sender<Order>> {
+        let table = self.table();
+        let running = table
+            .entries
+            .values()
+            .filter(|entry| !entry.session.status.is_over());
+        running
+            .filter(|entry| only.is_none_or(|id| entry.session.id == id))
+            .map(|entry| entry.orders.clone())
+            .collect()
     }
 
     /// Notes a new status. A session that is over stays over, one that is ending does not come back.
@@ -282,7 +309,7 @@ mod tests {
         let second = sessions.enter("i-1", "D", None);
         let admits = |token| {
             matches!(
-                sessions.admit(&first.session_id, token),
+                sessions.admit(&first.session_id, token, None),
                 Admission::Granted(_)
             )
         };
@@ -294,6 +321,21 @@ mod tests {
         sessions.set_status(&first.session_id, Status::Terminated);
         assert!(!admits(&renewed));
         assert_eq!(sessions.renew_token(&first.session_id), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_expires_and_a_new_one_lasts_as_long_again() {
+        let sessions = Sessions::default();
+        let limit = Duration::from_secs(60);
+        let entered = sessions.enter("i-1", "D", None);
+        let admit = |token| sessions.admit(&entered.session_id, token, Some(limit));
+        tokio::time::advance(limit).await;
+        assert!(matches!(admit(&entered.token), Admission::Granted(_)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(matches!(admit(&entered.token), Admission::ExpiredToken));
+        let renewed = sessions.renew_token(&entered.session_id).unwrap();
+        assert!(matches!(admit(&entered.token), Admission::WrongToken));
+        assert!(matches!(admit(&renewed), Admission::Granted(_)));
     }
 
     #[test]

@@ -14,10 +14,14 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
 use super::Agent;
+use super::admission::AdmissionOptions;
+use super::limits::LimitOptions;
 
 /// Serve until interrupted; give the printed address to the AWS CLI as --endpoint-url
 ///
-/// Any credentials will do, but the AWS CLI wants some: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any.
+/// Any credentials will do unless there is --credentials-file, but the AWS CLI wants some: AWS_ACCESS_KEY_ID=any
+/// AWS_SECRET_ACCESS_KEY=any. Besides the nodes there is a container: cluster emulator, task
+/// 0123456789abcdef0123456789abcdef, container app.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
@@ -26,7 +30,7 @@ pub(crate) struct Serve {
     /// Allow an address that other machines can reach: whoever reaches it gets shells as you
     #[arg(long)]
     listen_anywhere: bool,
-    /// A managed node, as often as needed [default: i-0123456789abcdef0]
+    /// A managed node, or a container as ecs:CLUSTER_TASK_RUNTIME, as often as needed [default: i-0123456789abcdef0]
     #[arg(long = "target", value_name = "INSTANCE", value_parser = super::target)]
     targets: Vec<Target>,
     /// AWS region to be in
@@ -34,6 +38,10 @@ pub(crate) struct Serve {
     region: String,
     #[command(flatten)]
     agent: Agent,
+    #[command(flatten)]
+    admission: AdmissionOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 impl Serve {
@@ -45,7 +53,7 @@ impl Serve {
         // Before anything can be started that would need ending in order.
         let mut interrupted = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
         let mut terminated = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
-        let emulator = Emulator::start(self.plan()).await?;
+        let emulator = Emulator::start(self.plan()?).await?;
         announce(&emulator.endpoint())?;
         tokio::select! {
             _ = interrupted.recv() => {}
@@ -55,20 +63,25 @@ impl Serve {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn plan(self) -> Plan {
+    fn plan(self) -> anyhow::Result<Plan> {
+        let admission = self.admission.read()?;
         let plan = Plan {
             listen: self.listen,
             anywhere: self.listen_anywhere,
             region: self.region,
+            credentials: admission.credentials,
+            signed_channels: admission.signed_channels,
+            refusals: admission.refusals,
+            limits: self.limits.limits(),
             ..self.agent.plan()
         };
         if self.targets.is_empty() {
-            return plan;
+            return Ok(plan);
         }
-        Plan {
+        Ok(Plan {
             targets: self.targets,
             ..plan
-        }
+        })
     }
 }
 

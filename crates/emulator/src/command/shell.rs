@@ -73,7 +73,7 @@ impl Shell {
         };
         let options = Options {
             target: Some(target.clone()),
-            control_plane: Some(Arc::new(emulator.kms())),
+            control_plane: Some(Arc::new(emulator.control_plane())),
             ..Options::default()
         };
         let mut console =

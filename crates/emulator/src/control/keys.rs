@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::admission::Subject;
 use crate::error::ServiceError;
 use crate::service::Service;
 
@@ -45,6 +46,18 @@ pub(super) struct Decrypted {
     key_id: String,
     plaintext: Zeroizing<String>,
     encryption_algorithm: &'static str,
+}
+
+impl Subject for GenerateDataKey {
+    fn subject(&self) -> &str {
+        &self.key_id
+    }
+}
+
+impl Subject for Decrypt {
+    fn subject(&self) -> &str {
+        self.key_id.as_deref().unwrap_or("*")
+    }
 }
 
 impl GenerateDataKey {

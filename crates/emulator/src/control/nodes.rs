@@ -5,11 +5,12 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::admission::Subject;
 use super::page;
-use super::time;
 use crate::error::ServiceError;
 use crate::plan::Target;
 use crate::service::Service;
+use crate::time;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -80,6 +81,10 @@ struct InstanceInformation {
     registration_date: Option<f64>,
 }
 
+impl Subject for GetConnectionStatus {}
+
+impl Subject for DescribeInstanceInformation {}
+
 impl Service {
     pub(super) fn connection_status(&self, request: GetConnectionStatus) -> ConnectionStatus {
         let connected = self
@@ -109,6 +114,7 @@ impl Service {
             .plan
             .targets
             .iter()
+            .filter(|target| !target.is_container())
             .enumerate()
             .map(|(index, target)| ((count - index) as u64, self.information(target)))
             .filter(|(_, instance)| filters.iter().all(|filter| filter.matches(instance)))

@@ -9,20 +9,20 @@ use serde::Deserialize;
 use serde::Serialize;
 use ssm_session_proto::Secret;
 
+use super::admission::Subject;
 use super::page;
-use super::time;
 use crate::documents;
 use crate::error::ServiceError;
 use crate::gateway::Gateway;
 use crate::gateway::Order;
 use crate::plan::Target;
 use crate::random;
-use crate::service::ACCOUNT;
-use crate::service::PRINCIPAL;
 use crate::service::Service;
+use crate::service::owner_arn;
 use crate::sessions::Existence;
 use crate::sessions::Session;
 use crate::sessions::Status;
+use crate::time;
 
 /// What StartSession takes. The default is a shell on the default target.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -129,6 +129,20 @@ struct SessionDescription {
     output_url: OutputUrl,
 }
 
+impl Subject for StartSession {
+    fn subject(&self) -> &str {
+        &self.target
+    }
+}
+
+impl Subject for SessionId {
+    fn subject(&self) -> &str {
+        &self.session_id
+    }
+}
+
+impl Subject for DescribeSessions {}
+
 /// Nothing is logged to S3 or CloudWatch, so both addresses are absent.
 #[derive(Serialize)]
 struct OutputUrl {}
@@ -209,6 +223,16 @@ impl Service {
             // A gateway that takes no orders any more is already ending.
             orders.send(Order::Terminate).await.ok();
         }
+    }
+
+    /// As DescribeSessions tells it of one session that runs.
+    pub(crate) fn running_target(&self, session_id: &str) -> Result<String, ServiceError> {
+        let running = self.sessions.newest_first().into_iter();
+        running
+            .filter(|session| !session.status.is_over())
+            .find(|session| session.id == session_id)
+            .map(|session| session.target)
+            .ok_or_else(|| ServiceError::unknown_session(session_id))
     }
 
     pub(super) fn describe_sessions(
@@ -338,10 +362,6 @@ fn describe(session: Session) -> SessionDescription {
         reason: session.reason,
         output_url: OutputUrl {},
     }
-}
-
-fn owner_arn() -> String {
-    format!("arn:aws:iam::{ACCOUNT}:user/{PRINCIPAL}")
 }
 
 fn check_length(name: &str, value: &str, most: usize) -> Result<(), ServiceError> {

@@ -32,6 +32,8 @@ pub(super) struct Client {
     owes_pong: bool,
     /// Why the client has left, if that came behind frames of its own.
     left: Option<String>,
+    /// It is neither read from nor written to any more.
+    silent: bool,
 }
 
 /// What came of serving the client for a while.
@@ -53,6 +55,7 @@ impl Client {
             unflushed: false,
             owes_pong: false,
             left: None,
+            silent: false,
         };
         client.push(first);
         client
@@ -62,6 +65,15 @@ impl Client {
     pub(super) fn push(&mut self, frame: Frame) {
         // A socket that cannot take it is closed, which the next read reports.
         self.unflushed |= self.socket.start_send_unpin(to_message(frame)).is_ok();
+    }
+
+    /// From now on the connection is left alone, as if the network had lost it.
+    pub(super) fn silence(&mut self) {
+        self.silent = true;
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub(super) fn into_socket(self) -> Socket {
@@ -155,8 +167,10 @@ pub(super) async fn next(
     reading: bool,
 ) -> ClientEvent {
     match client {
-        Some(client) => std::future::poll_fn(|cx| client.poll(cx, outgoing, reading)).await,
-        None => std::future::pending().await,
+        Some(client) if !client.silent => {
+            std::future::poll_fn(|cx| client.poll(cx, outgoing, reading)).await
+        }
+        _ => std::future::pending().await,
     }
 }
 

@@ -96,10 +96,11 @@ impl Opening {
                             socket = *returned;
                             Refusal::Gone
                         }
-                        Err(SendError(Order::Terminate)) => return,
+                        Err(SendError(_)) => return,
                     }
                 }
                 Ok(Admission::WrongToken) => Refusal::WrongToken,
+                Ok(Admission::ExpiredToken) => Refusal::ExpiredToken,
                 Ok(Admission::Gone) => Refusal::Gone,
                 Err(refusal) => refusal,
             },
@@ -115,7 +116,8 @@ impl Opening {
         let request: OpenRequest = serde_json::from_slice(frame).map_err(|_| Refusal::NoToken)?;
         match request.token_value {
             Some(token) if !token.expose().trim().is_empty() => {
-                Ok(self.service.sessions.admit(&self.session_id, &token))
+                let limit = self.service.plan.limits.token;
+                Ok(self.service.sessions.admit(&self.session_id, &token, limit))
             }
             _ => Err(Refusal::NoToken),
         }
@@ -134,6 +136,7 @@ struct OpenRequest {
 enum Refusal {
     NoToken,
     WrongToken,
+    ExpiredToken,
     Gone,
     Late,
 }
@@ -142,7 +145,9 @@ impl Refusal {
     fn code(self) -> CloseCode {
         match self {
             Self::NoToken => CloseCode::UNSUPPORTED_DATA,
-            Self::WrongToken | Self::Gone | Self::Late => CloseCode::POLICY_VIOLATION,
+            Self::WrongToken | Self::ExpiredToken | Self::Gone | Self::Late => {
+                CloseCode::POLICY_VIOLATION
+            }
         }
     }
 
@@ -150,6 +155,7 @@ impl Refusal {
         let reason = match self {
             Self::NoToken => "request to open data channel does not contain token.",
             Self::WrongToken => "the token does not open this data channel.",
+            Self::ExpiredToken => "the token has expired; resume the session for a new one.",
             Self::Gone => "the session is already terminated.",
             Self::Late => "no request to open the data channel came in time.",
         };
@@ -263,6 +269,7 @@ mod tests {
         for refusal in [
             Refusal::NoToken,
             Refusal::WrongToken,
+            Refusal::ExpiredToken,
             Refusal::Gone,
             Refusal::Late,
         ] {

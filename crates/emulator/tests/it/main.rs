@@ -5,11 +5,18 @@
 )]
 
 mod channels;
+mod containers;
+mod control_plane;
 mod keys;
+mod limits;
 mod listener;
 mod nodes;
 mod ports;
 mod program;
+mod refusals;
+mod resume;
 mod sessions;
 mod shells;
+mod signatures;
+mod signer;
 mod support;

@@ -4,8 +4,8 @@
 mod faults;
 mod multiplexed;
 mod old_clients;
-mod peer;
-mod server;
+pub(crate) mod peer;
+pub(crate) mod server;
 mod single;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ fn pairs() -> Bytes {
 }
 
 /// Bytes without a period that a lost or repeated message could hide behind.
-fn noise(length: usize) -> Bytes {
+pub(crate) fn noise(length: usize) -> Bytes {
     let mut state = 0x2545_f491_u32;
     let next = || {
         state ^= state << 13;
@@ -27,4 +27,9 @@ fn noise(length: usize) -> Bytes {
         state.to_le_bytes()[0]
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Bytes that a terminal passes as they are, whatever its mode.
+pub(crate) fn letters(length: usize) -> Bytes {
+    noise(length).iter().map(|byte| b'A' + byte % 26).collect()
 }

@@ -109,6 +109,96 @@ fn options_for_agent_and_faults_that_make_no_sense_are_usage_errors() {
 }
 
 #[test]
+fn options_for_admission_and_limits_that_make_no_sense_are_usage_errors() {
+    run(async {
+        for (option, value, text) in [
+            ("--refuse", "StartSession", "write OPERATION=CODE"),
+            ("--refuse", "SendCommand=X", "no operation `SendCommand`"),
+            ("--refuse", "StartSession=X*0", "is no number of times"),
+            ("--idle-timeout", "20", "write a time from 1ms to 168h"),
+            ("--max-session-duration", "0s", "write a time from 1ms"),
+            ("--channel-lifetime", "1d", "write a time from 1ms"),
+            ("--token-lifetime", "-1s", "write a time from 1ms"),
+        ] {
+            let argument = format!("{option}={value}");
+            let output = finished(&["serve", &argument], "").await;
+            assert_eq!(output.status.code(), Some(2), "{option}");
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(errors.contains(option) && errors.contains(text), "{errors}");
+        }
+        let output = finished(&["serve", "--require-signed-channels"], "").await;
+        assert_eq!(output.status.code(), Some(2));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains("--credentials-file"), "{errors}");
+    });
+}
+
+#[test]
+fn credentials_that_cannot_be_read_are_an_error_that_names_the_file_and_shows_nothing_of_it() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("credentials.json");
+        let name = file.to_str().unwrap();
+        let arguments = ["serve", "--credentials-file", name];
+        let output = finished(&arguments, "").await;
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains(&format!("the credentials in {name} could not be read")));
+        std::fs::write(&file, r#"{"SecretAccessKey":"hush"}"#).unwrap();
+        let output = finished(&arguments, "").await;
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains(name), "{errors}");
+        assert!(errors.contains("missing field `AccessKeyId`"), "{errors}");
+        assert!(!errors.contains("hush"), "{errors}");
+    });
+}
+
+#[test]
+fn serving_takes_credentials_refusals_and_limits() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("credentials.json");
+        let json = r#"[{"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"s"}]"#;
+        std::fs::write(&file, json).unwrap();
+        let mut child = program(&[
+            "serve",
+            "--credentials-file",
+            file.to_str().unwrap(),
+            "--require-signed-channels",
+            "--refuse=TerminateSession=ThrottlingException*2",
+            "--refuse=ResumeSession=AccessDeniedException:No.",
+            "--idle-timeout=20m",
+            "--max-session-duration=1h",
+            "--channel-lifetime=90s",
+            "--token-lifetime=500ms",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).await.unwrap();
+        let address = line.strip_prefix("ssm-emulator ready at http://").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address.trim_end())
+            .await
+            .unwrap();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: AmazonSSM.StartSession\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}",
+            address.trim_end()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.contains("MissingAuthenticationTokenException"),
+            "{answer}"
+        );
+        child.kill().await.unwrap();
+    });
+}
+
+#[test]
 fn a_shell_runs_through_faults() {
     run(async {
         let arguments = [

@@ -20,6 +20,7 @@ use ssm_session::SessionStart;
 use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_emulator::ChallengeMode;
+use ssm_session_emulator::ChannelClose;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::Pacing;
 use ssm_session_emulator::Plan;
@@ -28,6 +29,7 @@ use ssm_session_emulator::StartedSession;
 use ssm_session_proto::MessageType;
 use ssm_session_proto::OutputStream;
 
+use crate::ports::letters;
 use crate::support::Channel;
 use crate::support::ask;
 use crate::support::emulator;
@@ -212,6 +214,41 @@ fn a_session_survives_the_loss_of_its_client() {
     });
 }
 
+/// Our own client resumes by itself.
+#[test]
+fn a_shell_whose_connection_is_cut_twenty_times_gets_and_shows_every_byte_once() {
+    const TOTAL: usize = 5_000_000;
+    run(async {
+        let emulator = emulator().await;
+        let mut session = attach(&emulator, &shell(&emulator)).await;
+        session
+            .write(b"stty raw -echo; echo re''ady; exec cat\r")
+            .await
+            .unwrap();
+        read_until(&mut session, "ready\n").await;
+        let typed = letters(TOTAL);
+        let keyboard = session.control();
+        let text = typed.clone();
+        let typing = tokio::spawn(async move { keyboard.write(&text).await.is_ok() });
+        let (mut shown, mut cuts, mut resumed) = (Vec::new(), 0, 0);
+        while shown.len() < TOTAL || resumed < cuts {
+            match session.next_event().await.expect("the session runs") {
+                SessionEvent::Output { data, .. } => shown.extend_from_slice(&data),
+                SessionEvent::Reconnected => resumed += 1,
+                SessionEvent::Disconnected { .. } => {}
+                other => panic!("{other:?}"),
+            }
+            if cuts < 20 && cuts == resumed && shown.len() > cuts * TOTAL / 25 {
+                let how = [ChannelClose::Bye, ChannelClose::Cut][cuts % 2];
+                cuts += emulator.close_channels(how, None).await;
+            }
+        }
+        assert!(typing.await.unwrap());
+        assert_eq!((cuts, resumed), (20, 20));
+        assert!(shown == typed);
+    });
+}
+
 #[test]
 fn output_from_before_the_client_came_is_not_lost() {
     run(async {
@@ -330,7 +367,7 @@ async fn attach(emulator: &Emulator, started: &StartedSession) -> Session {
     };
     let options = Options {
         target: Some(StartSession::default().target),
-        control_plane: Some(Arc::new(emulator.kms())),
+        control_plane: Some(Arc::new(emulator.control_plane())),
         ..Options::default()
     };
     ssm_session::connect(start, options).await.unwrap()

@@ -263,7 +263,7 @@ fn a_session_to_a_local_socket_says_so_and_forwards_like_any_other() {
             ("portNumber", port.as_str()),
             ("localUnixSocket", "/run/db.sock"),
         ];
-        let mut peer = Peer::open(&start(&emulator, document, &parameters)).await;
+        let mut peer = Peer::open(&emulator, &start(&emulator, document, &parameters)).await;
         peer.until(|peer| peer.established).await;
         assert_eq!(
             peer.local_end(),

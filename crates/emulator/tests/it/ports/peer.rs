@@ -10,9 +10,12 @@ use std::time::SystemTime;
 
 use bytes::Buf as _;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::SinkExt as _;
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use ssm_session::ControlPlane as _;
+use ssm_session_emulator::EmulatedControlPlane;
 use ssm_session_emulator::Emulator;
 use ssm_session_emulator::StartSession;
 use ssm_session_emulator::StartedSession;
@@ -33,60 +36,64 @@ use crate::support::Channel;
 use crate::support::Upgraded;
 
 /// A session and its socket.
-pub(super) struct Peer {
-    pub(super) id: String,
-    socket: Upgraded,
-    pub(super) session: ClientSession,
+pub(crate) struct Peer {
+    pub(crate) id: String,
+    /// None between two connections.
+    socket: Option<Upgraded>,
+    control_plane: EmulatedControlPlane,
+    pub(crate) session: ClientSession,
     outgoing: VecDeque<Message>,
     /// For stdio and basic sessions.
     typed: Bytes,
-    pub(super) output: Vec<u8>,
-    pub(super) streams: BTreeMap<StreamId, Stream>,
-    pub(super) established: bool,
+    pub(crate) output: Vec<u8>,
+    pub(crate) streams: BTreeMap<StreamId, Stream>,
+    pub(crate) established: bool,
     properties: Value,
-    pub(super) refusals: usize,
-    pub(super) disconnections: usize,
-    pub(super) closed: Option<CloseReason>,
+    pub(crate) refusals: usize,
+    pub(crate) disconnections: usize,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) closed: Option<CloseReason>,
     /// How often the session has waited in vain since anything came.
-    pub(super) silences: usize,
+    pub(crate) silences: usize,
 }
 
 /// One stream of a multiplexed session.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     unwritten: Bytes,
     /// FIN follows what is written.
     finish: bool,
-    pub(super) received: Vec<u8>,
-    pub(super) ended: bool,
+    pub(crate) received: Vec<u8>,
+    pub(crate) ended: bool,
 }
 
 impl Peer {
     /// Starts a session of `document` and waits until it is established.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         emulator: &Emulator,
         document: &str,
         parameters: &[(&str, &str)],
     ) -> Self {
-        let mut peer = Self::open(&start(emulator, document, parameters)).await;
+        let mut peer = Self::open(emulator, &start(emulator, document, parameters)).await;
         peer.until(|peer| peer.established || peer.closed.is_some())
             .await;
         peer
     }
 
     /// Attaches to a session.
-    pub(super) async fn open(session: &StartedSession) -> Self {
+    pub(crate) async fn open(emulator: &Emulator, session: &StartedSession) -> Self {
         let config = ClientConfig {
             client_id: Uuid::from_u128(1),
             session_id: session.session_id.clone(),
-            target: None,
+            target: Some(StartSession::default().target),
         };
         let clock = WallClock::new(Instant::now(), SystemTime::UNIX_EPOCH.elapsed().unwrap());
         let mut machine = ClientSession::new(config, clock, [7; 32]);
         machine.handle_connected(&session.token, Instant::now());
         Self {
             id: session.session_id.clone(),
-            socket: Channel::connect(&session.stream_url).await.0,
+            socket: Some(Channel::connect(&session.stream_url).await.0),
+            control_plane: emulator.control_plane(),
             session: machine,
             outgoing: VecDeque::new(),
             typed: Bytes::new(),
@@ -96,33 +103,41 @@ impl Peer {
             properties: Value::Null,
             refusals: 0,
             disconnections: 0,
+            exit_code: None,
             closed: None,
             silences: 0,
         }
     }
 
-    /// Attaches again after the socket has closed.
-    pub(super) async fn reopen(&mut self, session: &StartedSession) {
-        self.session.handle_disconnected(Instant::now());
+    /// Leaves without a word.
+    pub(crate) fn hang_up(&mut self) {
+        self.socket = None;
         self.outgoing.clear();
-        self.socket = Channel::connect(&session.stream_url).await.0;
+        self.session.handle_disconnected(Instant::now());
+    }
+
+    /// Attaches again. A socket that is open is dropped for the new one.
+    pub(crate) async fn reopen(&mut self, session: &StartedSession) {
+        let socket = Channel::connect(&session.stream_url).await.0;
+        self.hang_up();
+        self.socket = Some(socket);
         self.session
             .handle_connected(&session.token, Instant::now());
     }
 
     /// Writes in a stdio or basic session.
-    pub(super) fn write(&mut self, data: impl Into<Bytes>) {
+    pub(crate) fn write(&mut self, data: impl Into<Bytes>) {
         assert!(self.typed.is_empty(), "one write at a time");
         self.typed = data.into();
     }
 
     /// Sends a message as it is.
-    pub(super) fn send_raw(&mut self, message: Message) {
+    pub(crate) fn send_raw(&mut self, message: Message) {
         self.outgoing.push_back(message);
     }
 
     /// Writes, and waits until as much has come back.
-    pub(super) async fn exchange(&mut self, data: impl Into<Bytes>) -> Vec<u8> {
+    pub(crate) async fn exchange(&mut self, data: impl Into<Bytes>) -> Vec<u8> {
         let data = data.into();
         let length = data.len();
         self.write(data);
@@ -131,7 +146,7 @@ impl Peer {
     }
 
     /// Opens a stream and writes to it.
-    pub(super) fn stream(&mut self, data: impl Into<Bytes>) -> StreamId {
+    pub(crate) fn stream(&mut self, data: impl Into<Bytes>) -> StreamId {
         let id = self.session.streams().unwrap().open().unwrap();
         let stream = Stream {
             unwritten: data.into(),
@@ -141,35 +156,35 @@ impl Peer {
         id
     }
 
-    pub(super) fn send(&mut self, id: StreamId, data: impl Into<Bytes>) {
+    pub(crate) fn send(&mut self, id: StreamId, data: impl Into<Bytes>) {
         let stream = self.streams.get_mut(&id).unwrap();
         assert!(stream.unwritten.is_empty(), "one write at a time");
         stream.unwritten = data.into();
     }
 
-    pub(super) fn finish(&mut self, id: StreamId) {
+    pub(crate) fn finish(&mut self, id: StreamId) {
         self.streams.get_mut(&id).unwrap().finish = true;
     }
 
-    pub(super) fn received(&self, id: StreamId) -> &[u8] {
+    pub(crate) fn received(&self, id: StreamId) -> &[u8] {
         &self.streams[&id].received
     }
 
-    pub(super) fn ended(&self, id: StreamId) -> bool {
+    pub(crate) fn ended(&self, id: StreamId) -> bool {
         self.streams[&id].ended
     }
 
     /// Bytes of a stream that the session has not taken.
-    pub(super) fn unwritten(&self, id: StreamId) -> usize {
+    pub(crate) fn unwritten(&self, id: StreamId) -> usize {
         self.streams[&id].unwritten.len()
     }
 
-    pub(super) fn local_end(&self) -> Option<LocalEnd> {
+    pub(crate) fn local_end(&self) -> Option<LocalEnd> {
         LocalEnd::from_properties(&self.properties).ok()
     }
 
     /// The words the service closes the session with.
-    pub(super) async fn words(&mut self) -> String {
+    pub(crate) async fn words(&mut self) -> String {
         self.until(|peer| peer.closed.is_some()).await;
         match self.closed.take() {
             Some(CloseReason::ChannelClosed { output, .. }) => output,
@@ -178,7 +193,7 @@ impl Peer {
     }
 
     /// Lets the session run until `happened`.
-    pub(super) async fn until(&mut self, happened: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&mut self, happened: impl Fn(&Self) -> bool) {
         loop {
             self.settle();
             if happened(self) {
@@ -188,8 +203,16 @@ impl Peer {
         }
     }
 
+    /// Does what needs no waiting.
+    pub(crate) fn advance(&mut self) {
+        self.settle();
+        if let Some(Some(message)) = self.receive().now_or_never() {
+            self.take(message);
+        }
+    }
+
     /// Lets the session run until `future` is ready.
-    pub(super) async fn during<T>(&mut self, future: impl Future<Output = T>) -> T {
+    pub(crate) async fn during<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         loop {
             self.settle();
@@ -201,7 +224,7 @@ impl Peer {
     }
 
     /// Lets the session run until its socket is closed, and tells with what code, if with any.
-    pub(super) async fn until_socket_closes(&mut self) -> Option<u16> {
+    pub(crate) async fn until_socket_closes(&mut self) -> Option<u16> {
         loop {
             self.settle();
             match self.receive().await? {
@@ -242,6 +265,7 @@ impl Peer {
         let Self {
             socket, outgoing, ..
         } = self;
+        let socket = socket.as_mut()?;
         poll_fn(|cx| {
             while socket.poll_ready_unpin(cx).is_ready()
                 && let Some(message) = outgoing.pop_front()
@@ -333,6 +357,12 @@ impl Peer {
             }
             Event::Output { data, .. } => self.output.extend_from_slice(&data),
             Event::ConnectionRefused => self.refusals += 1,
+            Event::DataKeyNeeded(request) => {
+                let key = self.control_plane.data_key(request).now_or_never();
+                let key = key.expect("the emulator answers at once").unwrap();
+                self.session.handle_data_key(Ok(key), Instant::now());
+            }
+            Event::ExitCode(code) => self.exit_code = Some(code),
             Event::PortDisconnected => self.disconnections += 1,
             Event::Closed(reason) => self.closed = Some(reason),
             _ => {}
@@ -341,7 +371,7 @@ impl Peer {
 }
 
 /// Starts a session without attaching to it.
-pub(super) fn start(
+pub(crate) fn start(
     emulator: &Emulator,
     document: &str,
     parameters: &[(&str, &str)],

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// A server on a free port of loopback; it ends when it is dropped.
-pub(super) struct Server {
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     _connections: JoinSet<()>,
 }
 
 impl Server {
     /// Has `serve` deal with every connection, by its number.
-    pub(super) async fn start<F>(serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> Self
+    pub(crate) async fn start<F>(serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -37,7 +37,7 @@ impl Server {
     }
 
     /// Returns every byte, and the end of the stream.
-    pub(super) async fn echo() -> Self {
+    pub(crate) async fn echo() -> Self {
         Self::start(|mut stream, _| async move {
             let (mut reader, mut writer) = stream.split();
             // A connection that is reset has nothing to return.
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Sends `data` and closes.
-    pub(super) async fn sender(data: bytes::Bytes) -> Self {
+    pub(crate) async fn sender(data: bytes::Bytes) -> Self {
         Self::start(move |mut stream, _| {
             let data = data.clone();
             async move {
@@ -61,7 +61,7 @@ impl Server {
     }
 
     /// A port nobody listens on.
-    pub(super) async fn nowhere() -> u16 {
+    pub(crate) async fn nowhere() -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().port()
     }

@@ -255,7 +255,7 @@ fn input_is_not_lost_that_comes_before_the_connection() {
         let emulator = emulator().await;
         let port = server.port.to_string();
         let session = super::peer::start(&emulator, SSH, &[("portNumber", &port)]);
-        let mut peer = Peer::open(&session).await;
+        let mut peer = Peer::open(&emulator, &session).await;
         // The client holds it back until the handshake is over, and not a moment longer.
         peer.write(Bytes::from_static(b"early"));
         peer.until(|peer| peer.output.len() >= 5).await;
