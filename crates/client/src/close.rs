@@ -36,6 +36,11 @@ pub struct Close {
     /// Whether the end of the output is missing: messages were lost on the way, and the service
     /// closed the channel before they were sent again.
     pub incomplete: bool,
+    /// Whether the session was found to be over when its lost connection was to be resumed: how it
+    /// ended is not known, nor whether all its output has come.
+    pub ended_unseen: bool,
+    /// Whether TerminateSession has ended the session at the service.
+    pub terminated: bool,
     /// The code of the WebSocket close frame, if that ended the session.
     pub close_code: Option<u16>,
     failure: bool,
@@ -49,6 +54,8 @@ impl Close {
             message: message.into(),
             channel_closed: false,
             incomplete: false,
+            ended_unseen: false,
+            terminated: false,
             close_code: None,
             failure: true,
         }
@@ -64,7 +71,7 @@ impl Close {
     /// Whether the session may still live at the service, until somebody terminates it there or
     /// its time runs out.
     pub fn may_live_on(&self) -> bool {
-        !self.channel_closed
+        !(self.channel_closed || self.ended_unseen || self.terminated)
     }
 
     /// What the machine found; `asked` if we had asked for the end.
@@ -115,6 +122,25 @@ impl Close {
 
     pub(crate) fn network(message: impl Into<String>) -> Self {
         Self::new(EndedBy::Network, message)
+    }
+
+    /// The session had ended when its connection, lost like `loss`, was to be resumed.
+    pub(crate) fn ended_unseen(loss: &Self) -> Self {
+        Self {
+            ended_unseen: true,
+            ..Self::new(
+                EndedBy::Service,
+                format!("{}; meanwhile the session has ended", loss.message),
+            )
+        }
+    }
+
+    /// The connection was lost like this, and there is no other to be had.
+    pub(crate) fn not_resumed(self, reason: &str) -> Self {
+        Self {
+            message: format!("{}; it could not be resumed: {reason}", self.message),
+            ..self
+        }
     }
 
     /// The driver is gone without a word: its runtime was shut down.

@@ -1,4 +1,4 @@
-//! The one way to a server: name lookup, TCP and TLS, each with its own time limit.
+//! The one way to a server: name lookup, TCP, proxy and TLS, each with its own time limit.
 
 use std::fmt;
 use std::future::Future;
@@ -18,6 +18,10 @@ use tokio_rustls::TlsConnector;
 use crate::connection::Connection;
 use crate::error::ConnectError;
 use crate::error::Step;
+use crate::proxy::Proxies;
+use crate::proxy::Proxy;
+use crate::proxy::ProxyFailure;
+use crate::proxy::Speech;
 use crate::timeouts::Timeouts;
 use crate::trust::Trust;
 use crate::trust::TrustError;
@@ -34,22 +38,33 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub struct Connector {
     trust: Trust,
     timeouts: Timeouts,
+    proxies: Proxies,
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
 impl Connector {
-    /// Of `timeouts` the limits `resolve`, `tcp` and `tls` apply.
+    /// Of `timeouts` the limits `resolve`, `tcp`, `tls` and `proxy` apply.
     pub fn new(trust: Trust, timeouts: Timeouts) -> Self {
         Self {
             trust,
             timeouts,
+            proxies: Proxies::default(),
             tls: Arc::default(),
         }
+    }
+
+    /// The same connector, with these proxies in place of those it had.
+    #[must_use]
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Connects to `host`, a name or an IP address without brackets. All its addresses are tried,
     /// each a little later than the one before; the first that answers is taken. Small writes
     /// leave at once (`TCP_NODELAY`).
+    ///
+    /// Where a proxy is to be used, it is asked for a connection whether `tls` or not, and `host`
+    /// is never looked up here. TLS is with `host` in any case.
     ///
     /// # Errors
     ///
@@ -60,6 +75,27 @@ impl Connector {
         port: u16,
         tls: bool,
     ) -> Result<Connection, ConnectError> {
+        let connection = match self.proxies.choose(host, port, tls) {
+            None => self.reach(host, port).await?,
+            Some(proxy) => self
+                .reach_through(proxy, host, port)
+                .await
+                .map_err(|failure| ConnectError::Proxy {
+                    proxy: proxy.address(),
+                    host: host.to_owned(),
+                    failure,
+                })?,
+        };
+        tracing::debug!(host, port, tls, "connected");
+        if tls {
+            self.secure(connection, host).await
+        } else {
+            Ok(connection)
+        }
+    }
+
+    /// A TCP connection.
+    async fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
         let addresses = self.resolve(host, port).await?;
         let tcp = within(self.timeouts.tcp, host, Step::Tcp, connect_any(addresses))
             .await?
@@ -68,22 +104,47 @@ impl Connector {
                 port,
                 source,
             })?;
-        tracing::debug!(host, port, tls, "connected");
-        if !tls {
-            return Ok(tcp.into());
+        Ok(tcp.into())
+    }
+
+    async fn reach_through(
+        &self,
+        proxy: &Proxy,
+        host: &str,
+        port: u16,
+    ) -> Result<Connection, ProxyFailure> {
+        tracing::debug!(%proxy, host, port, "connecting through a proxy");
+        let unreachable = |error| ProxyFailure::Unreachable(Box::new(error));
+        let plain = self.reach(&proxy.host, proxy.port).await;
+        let mut connection = plain.map_err(unreachable)?;
+        if proxy.speech == Speech::Https {
+            let secured = self.secure(connection, &proxy.host).await;
+            connection = secured.map_err(unreachable)?;
         }
-        let settings = self.tls_settings(host).await?;
+        let limit = self.timeouts.proxy;
+        tokio::time::timeout(limit, proxy.open(connection, host, port))
+            .await
+            .map_err(|_| ProxyFailure::Timeout(limit))?
+    }
+
+    /// TLS with `host`, to which `connection` leads.
+    async fn secure(&self, connection: Connection, host: &str) -> Result<Connection, ConnectError> {
         let failed = |source| ConnectError::Tls {
             host: host.to_owned(),
             source,
         };
+        let connector = TlsConnector::from(self.tls_settings(host).await?);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let handshake = TlsConnector::from(settings).connect(name, tcp);
-        let stream = within(self.timeouts.tls, host, Step::Tls, handshake)
+        let handshake = async {
+            Ok(match connection.into_tcp() {
+                Ok(tcp) => connector.connect(name, tcp).await?.into(),
+                Err(other) => connector.connect(name, other).await?.into(),
+            })
+        };
+        within(self.timeouts.tls, host, Step::Tls, handshake)
             .await?
-            .map_err(failed)?;
-        Ok(stream.into())
+            .map_err(failed)
     }
 
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -137,6 +198,7 @@ impl fmt::Debug for Connector {
         f.debug_struct("Connector")
             .field("trust", &self.trust)
             .field("timeouts", &self.timeouts)
+            .field("proxies", &self.proxies)
             .finish_non_exhaustive()
     }
 }

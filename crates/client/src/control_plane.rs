@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use ssm_session_proto::DataKey;
 use ssm_session_proto::DataKeyRequest;
 use ssm_session_proto::Secret;
+use tokio::time::timeout;
 
 /// AWS's API as far as sessions need it, or what stands in for it (docs/PROTOCOL.md, 1.1).
 ///
@@ -64,6 +66,20 @@ fn unsupported<T: Send + 'static>(operation: &str) -> BoxFuture<'static, Result<
         format!("this program cannot call {operation}"),
     );
     Box::pin(std::future::ready(Err(error)))
+}
+
+/// Ends a session by the API within a time limit, and says whether that worked.
+pub(crate) async fn terminate(
+    control_plane: &dyn ControlPlane,
+    session_id: &str,
+    limit: Duration,
+) -> bool {
+    match timeout(limit, control_plane.terminate_session(session_id)).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::warn!(%error, "the session was not ended at the service"),
+        Err(_) => tracing::warn!("the service did not end the session in time"),
+    }
+    false
 }
 
 /// What StartSession takes.

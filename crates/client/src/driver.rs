@@ -11,44 +11,54 @@
 //! blocks reading; an application that takes no events stops reading, and nothing else. So does
 //! the only program of a forward that does not read; beside others it is cut off.
 
+mod backoff;
 mod connections;
 mod drain;
+mod ending;
 mod key_request;
+mod link;
 mod liveness;
+mod resumption;
 mod socket;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ssm_session_proto::ClientSession;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
-use tokio::time::timeout;
-use tokio_websockets::WebSocketStream;
 
+use self::backoff::Backoff;
 use self::connections::Call;
 use self::connections::Connections;
 use self::key_request::KeyRequest;
-use self::liveness::Liveness;
-use self::socket::Socket;
+use self::link::Change;
+use self::link::Link;
+use self::resumption::Outcome;
+use self::resumption::Resumable;
+use self::resumption::Resumption;
+use self::socket::Ending;
 use self::socket::Turn;
 use crate::backlog::EventSender;
 use crate::close::Close;
-use crate::control_plane::ControlPlane;
+use crate::dial::WebSocket;
+use crate::options::Options;
+use crate::options::SessionStart;
 use crate::session::Forward;
-use crate::session::SessionEvent;
 use crate::session::Wishes;
 use crate::session::Write;
+use crate::signature::is_presigned;
 use crate::timeouts::Timeouts;
 
 /// What agents and the Go plugin write into their pings (docs/PROTOCOL.md, 2.3).
 const PING: &str = "keepalive";
+/// A timer needs some time to go off at.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// The driver's ends of what connects it with its handles.
 #[derive(Debug)]
@@ -59,24 +69,36 @@ pub(crate) struct Ports {
 }
 
 /// One session at work.
-pub(crate) struct Driver<S> {
+pub(crate) struct Driver {
     machine: ClientSession,
-    socket: Socket<S>,
+    link: Link,
+    /// What it takes to get another link; none where that is not possible.
+    resumable: Option<Resumable>,
+    /// The connection was lost, and the agent has not been heard since.
+    outage: Option<Outage>,
     ports: Ports,
     timeouts: Timeouts,
     connections: Connections,
     key_request: KeyRequest,
     /// The write that the machine has not accepted to its end.
     writing: Option<Write>,
-    liveness: Liveness,
-    /// When to give up on a service that was asked for the end.
+    /// When to give up on a far end that was asked for the end.
     terminate_by: Option<Instant>,
     exit_code: Option<i32>,
 }
 
+/// Time without a connection that works.
+struct Outage {
+    /// How the connection was lost.
+    loss: Close,
+    /// When to give up.
+    deadline: Instant,
+    backoff: Backoff,
+}
+
 /// What woke the driver.
 enum Wake {
-    Socket(Turn),
+    Link(Change),
     Wishes,
     /// Every handle is gone.
     Deserted,
@@ -91,61 +113,52 @@ enum Wake {
 /// Why the driver stops.
 struct End {
     close: Close,
-    /// Whether the peer may still take what is left.
-    reachable: bool,
+    /// Whether the session is to be ended at the service if it lives on there.
+    unwanted: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl End {
+    fn of(close: Close) -> Self {
+        Self {
+            close,
+            unwanted: true,
+        }
+    }
+}
+
+impl Driver {
     /// `machine` has been told that `web_socket` is connected.
     pub(crate) fn new(
         machine: ClientSession,
-        web_socket: WebSocketStream<S>,
+        web_socket: WebSocket,
         ports: Ports,
         forwards: mpsc::Receiver<Forward>,
-        control_plane: Option<Arc<dyn ControlPlane>>,
-        session_id: String,
-        timeouts: Timeouts,
+        start: &SessionStart,
+        options: Options,
     ) -> Self {
+        let timeouts = options.timeouts;
+        let session_id = start.session_id.clone();
+        let control_plane = options.control_plane.clone();
+        // A caller that has put the token in its place knows no id that the service would.
+        let named = control_plane.clone().filter(|_| start.id() == session_id);
+        let resumable = named.map(|control_plane| Resumable {
+            session_id: session_id.clone(),
+            control_plane,
+            options: Arc::new(options),
+            presigned: is_presigned(&start.stream_url),
+        });
         Self {
             machine,
-            socket: Socket::new(web_socket),
+            link: Link::open(web_socket, Instant::now(), &timeouts),
+            resumable,
+            outage: None,
             ports,
             timeouts,
             connections: Connections::new(forwards, timeouts.half_close),
             key_request: KeyRequest::new(control_plane, session_id, timeouts.data_key),
             writing: None,
-            liveness: Liveness::new(Instant::now(), &timeouts),
             terminate_by: None,
             exit_code: None,
-        }
-    }
-
-    /// Drives the session to its end.
-    pub(crate) async fn run(mut self) {
-        let End {
-            mut close,
-            reachable,
-        } = self.drive().await;
-        self.key_request.give_up();
-        self.connections.sever(&mut self.machine, Instant::now());
-        if reachable
-            && timeout(self.timeouts.close, self.send_rest())
-                .await
-                .is_err()
-        {
-            tracing::debug!("the other end does not take what is left");
-        }
-        self.connections.deliver(self.timeouts.close).await;
-        close.exit_code = self.exit_code;
-        tracing::info!(by = ?close.by, code = close.close_code, exit_code = close.exit_code, "closed");
-        self.ports.events.send(SessionEvent::Closed(close));
-        // Writers learn of the end now, not when the socket is closed.
-        drop(self.ports);
-        drop(self.writing);
-        match timeout(self.timeouts.close, self.socket.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the socket was closed by force"),
-            Err(_) => tracing::debug!("the other end does not say goodbye; the socket is closed"),
         }
     }
 
@@ -157,8 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return end;
             }
             let reading = !self.ports.events.is_full() && !self.is_held_back();
-            if !reading {
-                self.liveness.on_pause();
+            if !reading && let Some(channel) = self.link.channel() {
+                channel.liveness.on_pause();
             }
             let due = self.due();
             if sleep.deadline() != due {
@@ -166,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             consume_budget().await;
             let wake = tokio::select! {
-                turn = self.socket.turn(reading) => Wake::Socket(turn),
+                change = self.link.change(reading) => Wake::Link(change),
                 changed = self.ports.wishes.changed() => changed.map_or(Wake::Deserted, |()| Wake::Wishes),
                 Some(write) = self.ports.writes.recv(), if self.writing.is_none() => Wake::Write(write),
                 call = self.connections.call() => Wake::Connections(call),
@@ -183,13 +196,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn on_wake(&mut self, wake: Wake) -> Option<End> {
         let now = Instant::now();
         match wake {
-            Wake::Socket(turn) => return self.on_turn(turn, now),
+            Wake::Link(Change::Turn(turn)) => return self.on_turn(turn, now),
+            Wake::Link(Change::Resumption(outcome)) => return self.on_resumption(outcome, now),
             Wake::Wishes => self.on_wishes(now),
             Wake::Deserted => {
-                let close = Close::asked("every handle of the session was dropped");
                 return Some(End {
-                    close,
-                    reachable: true,
+                    close: Close::asked("every handle of the session was dropped"),
+                    unwanted: false,
                 });
             }
             Wake::Write(write) => self.writing = Some(write),
@@ -210,22 +223,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match turn {
             Turn::Flushed => None,
             Turn::Received(frames) => {
-                self.liveness.on_frame(now);
+                if let Some(channel) = self.link.channel() {
+                    channel.liveness.on_frame(now);
+                }
+                if !frames.is_empty() {
+                    self.outage = None;
+                }
                 for frame in frames {
                     self.machine.handle_frame(&frame, now.into_std());
                 }
                 None
             }
-            Turn::Ended(ending) => {
-                let mut close = ending.into_close();
-                if self.terminate_by.is_some() {
-                    close = close.into_asked();
-                }
-                Some(End {
-                    close,
-                    reachable: false,
-                })
-            }
+            Turn::Ended(ending) => self.on_lost(ending, now),
         }
     }
 
@@ -253,39 +262,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let limit = self.timeouts.terminate.as_secs_f64();
             let message =
                 format!("the service did not confirm the end of the session within {limit} s");
-            return Some(End {
-                close: Close::asked(message),
-                reachable: true,
-            });
+            return Some(End::of(Close::asked(message)));
         }
-        if self.liveness.is_ping_due(now) {
-            if self.socket.has_room() {
-                self.socket.queue_ping(PING);
+        let channel = self.link.channel()?;
+        if channel.liveness.is_ping_due(now) {
+            if channel.socket.has_room() {
+                channel.socket.queue_ping(PING);
             }
-            self.liveness.on_ping(now);
+            channel.liveness.on_ping(now);
         }
-        if self.liveness.is_dead(now) {
+        if channel.liveness.is_dead(now) {
             // The process may have been stopped for a while: what waits in the socket counts.
-            if let Some(turn) = self.socket.turn(true).now_or_never() {
-                return self.on_turn(turn, now);
-            }
-            let silence = self.timeouts.silence.as_secs_f64();
-            let message = format!(
-                "the connection was lost: nothing was heard for {silence} s; check the network"
-            );
-            return Some(End {
-                close: Close::network(message),
-                reachable: false,
-            });
+            let turn = channel.socket.turn(true).now_or_never();
+            let silent = || Turn::Ended(Ending::Silence(self.timeouts.silence));
+            return self.on_turn(turn.unwrap_or_else(silent), now);
         }
         None
     }
 
-    /// The next time at which something is to be done unasked.
+    /// The next time at which something is to be done unasked; in an hour at the latest.
     fn due(&self) -> Instant {
         let machine = self.machine.poll_timeout().map(Instant::from_std);
         let others = machine.into_iter().chain(self.terminate_by);
-        let others = others.chain(self.connections.due());
-        others.fold(self.liveness.due(), Instant::min)
+        let others = others.chain(self.connections.due()).chain(self.link.due());
+        others.min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::proxy::ProxyFailure;
+use crate::signature::Signing;
 use crate::trust::TrustError;
 
 /// The steps of making a connection, in their order.
@@ -64,6 +66,17 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// The proxy gave no connection to the host.
+    #[error("the proxy {proxy} gave no connection to {host}")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: String,
+        /// The host that was to be reached.
+        host: String,
+        /// Why not.
+        #[source]
+        failure: ProxyFailure,
+    },
     /// The host failed TLS: wrong or untrusted certificate, or no TLS at all.
     #[error("no secure connection to {host} could be made")]
     Tls {
@@ -74,12 +87,17 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The host speaks HTTP and refuses the WebSocket.
-    #[error("{host} refused the session's connection: {refusal}")]
+    #[error(
+        "{host} refused the session's connection: {refusal}{}",
+        unsigned(signing)
+    )]
     Upgrade {
         /// The host name.
         host: String,
         /// What it answered.
         refusal: Refusal,
+        /// Whether the connection was signed.
+        signing: Signing,
     },
     /// What the host answered is no answer to a WebSocket upgrade.
     #[error("{host} does not speak WebSocket: {problem}")]
@@ -122,11 +140,17 @@ impl ConnectError {
             Self::Tcp { .. } | Self::Timeout { .. } => {
                 "check the network, the firewall and the VPC endpoints"
             }
+            Self::Proxy { failure, .. } => failure.advice(),
             Self::Tls { .. } if self.is_untrusted_certificate() => {
                 "if this network inspects TLS, add its certificate authority to those trusted"
             }
             Self::Tls { .. } | Self::NotWebSocket { .. } => {
                 "check the stream URL, and whether a proxy answers in place of the service"
+            }
+            Self::Upgrade {
+                refusal, signing, ..
+            } if refusal.status == 403 && *signing != Signing::Presigned => {
+                "ask for the permission ssmmessages:OpenDataChannel on this session"
             }
             Self::Upgrade { .. } => "start a new session: its token may have been used or expired",
             Self::UpgradeIo { .. } => "start the session again",
@@ -134,11 +158,29 @@ impl ConnectError {
         })
     }
 
-    /// Whether the server's certificate is the cause: not from a trusted authority, for another
-    /// name, or out of date.
+    /// Whether a limit of [`Timeouts`](crate::Timeouts) is the cause, on the way to a proxy or
+    /// beyond it too.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Proxy { failure, .. } => match failure {
+                ProxyFailure::Unreachable(error) => error.is_timeout(),
+                failure => matches!(failure, ProxyFailure::Timeout(_)),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the certificate of the server, or of the proxy before it, is the cause: not from a
+    /// trusted authority, for another name, or out of date.
     pub fn is_untrusted_certificate(&self) -> bool {
-        let Self::Tls { source, .. } = self else {
-            return false;
+        let source = match self {
+            Self::Tls { source, .. } => source,
+            Self::Proxy {
+                failure: ProxyFailure::Unreachable(error),
+                ..
+            } => return error.is_untrusted_certificate(),
+            _ => return false,
         };
         let cause = source
             .get_ref()
@@ -152,6 +194,14 @@ impl ConnectError {
             Self::Upgrade { refusal, .. } => Some(refusal.status),
             _ => None,
         }
+    }
+}
+
+/// What a refusal has to do with the signature, as the end of a sentence.
+fn unsigned(signing: &Signing) -> String {
+    match signing {
+        Signing::Signed | Signing::Presigned => String::new(),
+        Signing::Unsigned | Signing::Failed(_) => format!(" ({signing})"),
     }
 }
 

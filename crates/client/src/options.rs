@@ -100,7 +100,7 @@ mod tests {
     fn start(session_id: &str) -> SessionStart {
         SessionStart {
             session_id: session_id.to_owned(),
-            stream_url: StreamUrl::parse("wss://example.com", &StreamPolicy::default()).unwrap(),
+            stream_url: StreamUrl::parse("wss://localhost", &StreamPolicy::default()).unwrap(),
             token: Secret::new("the-token"),
         }
     }

@@ -24,13 +24,16 @@ use uuid::Uuid;
 use crate::backlog;
 use crate::backlog::EventReceiver;
 use crate::close::Close;
+use crate::connection::Connection;
+use crate::dial::WebSocket;
+use crate::dial::dial;
+use crate::dial::dial_over;
 use crate::driver::Driver;
 use crate::driver::Ports;
 use crate::error::ConnectError;
 use crate::local_connection::LocalConnection;
 use crate::options::Options;
 use crate::options::SessionStart;
-use crate::web_socket::open;
 
 /// Writes that may wait for the driver at the same time before their callers wait longer.
 const WAITING_WRITES: usize = 8;
@@ -51,18 +54,15 @@ const WAITING_FORWARDS: usize = 8;
 pub async fn connect(start: SessionStart, options: Options) -> Result<Session, ConnectError> {
     let span = span_of(&start);
     let opening = async {
-        let url = &start.stream_url;
-        let connection = options
-            .connector
-            .connect(url.host(), url.port(), url.is_tls())
-            .await?;
-        begin(connection, start, options).await
+        let web_socket = dial(&start.stream_url, &options).await?;
+        begin(web_socket, start, options)
     };
     opening.instrument(span).await
 }
 
 /// Like [`connect`], over a connection the caller has made: a tunnel, or a pipe of a test. It
-/// must lead to the host of the stream URL, TLS included.
+/// must lead to the host of the stream URL, TLS included. One that is lost is resumed as after
+/// [`connect`], by the connector of `options`.
 ///
 /// # Errors
 ///
@@ -80,7 +80,12 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let span = span_of(&start);
-    begin(connection, start, options).instrument(span).await
+    let opening = async {
+        let connection = Connection::new(connection);
+        let web_socket = dial_over(connection, &start.stream_url, &options).await?;
+        begin(web_socket, start, options)
+    };
+    opening.instrument(span).await
 }
 
 /// The span of all that is logged of a session.
@@ -88,16 +93,12 @@ fn span_of(start: &SessionStart) -> Span {
     tracing::info_span!("session", id = start.id())
 }
 
-/// Opens the WebSocket over a connection and starts the driver, in the present span.
-async fn begin<S>(
-    connection: S,
+/// Starts the driver of a session, in the present span.
+fn begin(
+    web_socket: WebSocket,
     start: SessionStart,
     options: Options,
-) -> Result<Session, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let socket = open(connection, &start.stream_url, options.timeouts.upgrade).await?;
+) -> Result<Session, ConnectError> {
     let (mut seed, mut random_id) = ([0; 32], [0; 16]);
     getrandom::fill(&mut seed)
         .and_then(|()| getrandom::fill(&mut random_id))
@@ -112,7 +113,7 @@ where
     let config = ClientConfig {
         client_id,
         session_id: start.id().to_owned(),
-        target: options.target,
+        target: options.target.clone(),
     };
     let mut machine = ClientSession::new(config, WallClock::new(now, unix), seed);
     machine.handle_connected(&start.token, now);
@@ -126,19 +127,11 @@ where
         wishes,
         events: sender,
     };
-    let (control_plane, timeouts) = (options.control_plane, options.timeouts);
-    let driver = Driver::new(
-        machine,
-        socket,
-        ports,
-        forwards,
-        control_plane,
-        start.id().to_owned(),
-        timeouts,
-    );
+    let id = start.id().to_owned();
+    let driver = Driver::new(machine, web_socket, ports, forwards, &start, options);
     tokio::spawn(driver.run().in_current_span());
     Ok(Session {
-        id: start.id().to_owned(),
+        id,
         client_id,
         control: SessionControl {
             write,
@@ -154,8 +147,8 @@ where
 ///
 /// Events must be taken with [`next_event`](Self::next_event): once 1 MiB of output is waiting,
 /// nothing more is read from the network. Dropping the session and all its controls closes the
-/// connection without telling the service, which then keeps the session until its idle limit;
-/// [`terminate`](Self::terminate) first.
+/// connection and leaves the session at the service, for somebody else to resume, until its idle
+/// limit; [`terminate`](Self::terminate) first to end it.
 pub struct Session {
     id: String,
     client_id: Uuid,
@@ -296,9 +289,10 @@ impl SessionControl {
     }
 
     /// Asks for the end of the session, after what was written before. [`SessionEvent::Closed`]
-    /// follows within [`Timeouts::terminate`](crate::Timeouts::terminate); if its
-    /// [`may_live_on`](Close::may_live_on) is true, only the service's TerminateSession operation
-    /// ends the session there.
+    /// follows within twice [`Timeouts::terminate`](crate::Timeouts::terminate): where the far end
+    /// knows no such wish, or does not heed it, TerminateSession is called. If
+    /// [`may_live_on`](Close::may_live_on) is true that was not possible, and the session stays
+    /// until its idle limit.
     pub fn terminate(&self) {
         self.wish.send_modify(|wishes| wishes.terminate = true);
     }
@@ -329,6 +323,15 @@ pub enum SessionEvent {
     /// One of the connections of a forward was reset: its program did not read what came for it,
     /// and the others would have had to wait ([`MAX_UNREAD`](ssm_session_proto::MAX_UNREAD)).
     ConnectionOverrun,
+    /// The connection was lost, and is being resumed: [`Reconnected`](Self::Reconnected) or
+    /// [`Closed`](Self::Closed) follows within [`Timeouts::resume`](crate::Timeouts::resume). Until
+    /// then input is taken as far as there is room, and nothing of it is lost.
+    Disconnected {
+        /// A sentence on what happened.
+        reason: String,
+    },
+    /// The session goes on over another connection.
+    Reconnected,
     /// The session is over. Nothing follows.
     Closed(Close),
 }

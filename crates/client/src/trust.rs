@@ -5,56 +5,77 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::version::TLS12;
 use rustls::version::TLS13;
 use rustls_platform_verifier::Verifier;
 
-/// The certificate authorities servers are checked against.
+/// The certificate authorities servers are checked against: those of the operating system, and
+/// any number of others.
 #[derive(Clone, Default)]
-pub enum Trust {
-    /// Those of the operating system.
-    #[default]
-    Platform,
-    /// Those in this PEM text, and no others. Text between the certificates is skipped.
-    Pem(Arc<[u8]>),
+pub struct Trust {
+    added: Vec<Bundle>,
+}
+
+/// A PEM text and what it is called in errors.
+#[derive(Clone)]
+struct Bundle {
+    name: String,
+    contents: Arc<[u8]>,
 }
 
 impl Trust {
-    /// Trust in the certificates of a PEM file's contents, and no others.
-    pub fn pem(contents: impl Into<Arc<[u8]>>) -> Self {
-        Self::Pem(contents.into())
+    /// Trusts the certificates of a PEM file's contents as well. Text between them is skipped.
+    /// They are looked at when first needed, and errors then call them `name`, such as
+    /// `AWS_CA_BUNDLE (/etc/ca.pem)`.
+    #[must_use]
+    pub fn with_pem(mut self, name: impl Into<String>, contents: impl Into<Arc<[u8]>>) -> Self {
+        self.added.push(Bundle {
+            name: name.into(),
+            contents: contents.into(),
+        });
+        self
     }
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Platform => f.write_str("Platform"),
-            Self::Pem(contents) => write!(f, "Pem({} bytes)", contents.len()),
-        }
+        let names = self.added.iter().map(|bundle| &bundle.name);
+        f.write_str("Trust")?;
+        f.debug_list().entry(&"system").entries(names).finish()
     }
 }
 
-/// Why the certificate authorities could not be used.
+/// Why the certificate authorities could not be used. `name` is that of [`Trust::with_pem`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// The operating system's store is missing, empty or unreadable.
+    /// The operating system's store is missing, empty or unreadable, and no other authority is
+    /// trusted.
     #[error("the certificate authorities of this system could not be loaded")]
     Platform(#[source] rustls::Error),
     /// The PEM text is damaged.
-    #[error("the certificate authorities are not valid PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
+    #[error("{name} is not valid PEM")]
+    Pem {
+        /// The text.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::pki_types::pem::Error,
+    },
     /// The PEM text holds no certificate at all.
-    #[error("the PEM text of certificate authorities contains no certificate")]
-    NoCertificate,
+    #[error("{name} contains no certificate in PEM")]
+    NoCertificate {
+        /// The text.
+        name: String,
+    },
     /// One of the certificates cannot be an authority.
-    #[error("certificate {number} of the certificate authorities is not usable")]
+    #[error("certificate {number} of {name} is not usable")]
     Certificate {
-        /// Its place in the text, from 1.
+        /// The text.
+        name: String,
+        /// The certificate's place in it, from 1.
         number: usize,
         /// What is wrong with it.
         #[source]
@@ -72,40 +93,44 @@ pub(crate) fn tls_settings(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TrustError::Unavailable)?;
-    let mut settings = match trust {
-        Trust::Platform => builder
-            .dangerous()
-            .with_custom_certificate_verifier(platform_verifier(provider)?)
-            .with_no_client_auth(),
-        Trust::Pem(contents) => builder
-            .with_root_certificates(pem_roots(contents)?)
-            .with_no_client_auth(),
-    };
+    let mut added = Vec::new();
+    for bundle in &trust.added {
+        added.extend(bundle.certificates()?);
+    }
+    // With added authorities an empty store of the system's is no error of the verifier's.
+    let verifier = Verifier::new_with_extra_roots(added, provider).map_err(TrustError::Platform)?;
+    let mut settings = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
     settings.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(settings)
 }
 
-fn platform_verifier(provider: Arc<CryptoProvider>) -> Result<Arc<Verifier>, TrustError> {
-    Verifier::new(provider)
-        .map(Arc::new)
-        .map_err(TrustError::Platform)
-}
-
-fn pem_roots(contents: &[u8]) -> Result<RootCertStore, TrustError> {
-    let mut roots = RootCertStore::empty();
-    for (index, certificate) in CertificateDer::pem_slice_iter(contents).enumerate() {
-        let certificate = certificate.map_err(TrustError::Pem)?;
-        roots
-            .add(certificate)
-            .map_err(|source| TrustError::Certificate {
-                number: index + 1,
+impl Bundle {
+    /// Its certificates, each fit to be an authority: the verifier would not say which is not.
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+        let name = || self.name.clone();
+        let mut certificates = Vec::new();
+        for (index, certificate) in CertificateDer::pem_slice_iter(&self.contents).enumerate() {
+            let certificate = certificate.map_err(|source| TrustError::Pem {
+                name: name(),
                 source,
             })?;
-    }
-    if roots.is_empty() {
-        Err(TrustError::NoCertificate)
-    } else {
-        Ok(roots)
+            RootCertStore::empty()
+                .add(certificate.clone())
+                .map_err(|source| TrustError::Certificate {
+                    name: name(),
+                    number: index + 1,
+                    source,
+                })?;
+            certificates.push(certificate);
+        }
+        if certificates.is_empty() {
+            Err(TrustError::NoCertificate { name: name() })
+        } else {
+            Ok(certificates)
+        }
     }
 }
 
@@ -113,33 +138,56 @@ fn pem_roots(contents: &[u8]) -> Result<RootCertStore, TrustError> {
 mod tests {
     use super::*;
 
+    const NONSENSE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+    fn authority() -> Vec<u8> {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem().into_bytes()
+    }
+
     fn error_of(contents: &[u8]) -> TrustError {
-        tls_settings(&Trust::pem(contents)).unwrap_err()
+        let trust = Trust::default()
+            .with_pem("good.pem", authority())
+            .with_pem("bad.pem", contents);
+        tls_settings(&trust).unwrap_err()
     }
 
     #[test]
-    fn pem_text_without_a_certificate_is_refused() {
-        assert!(matches!(error_of(b""), TrustError::NoCertificate));
-        assert!(matches!(error_of(b"hello\n"), TrustError::NoCertificate));
+    fn several_texts_are_taken_whatever_the_system_has() {
+        let two = [authority(), b"a comment\n".to_vec(), authority()].concat();
+        let trust = Trust::default()
+            .with_pem("one", authority())
+            .with_pem("two", two);
+        tls_settings(&trust).unwrap();
     }
 
     #[test]
-    fn damaged_pem_text_is_refused() {
-        let damaged = b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-        assert!(matches!(error_of(damaged), TrustError::Pem(_)));
+    fn text_without_a_certificate_is_refused_by_its_name() {
+        for contents in [&b""[..], b"hello\n"] {
+            let error = error_of(contents);
+            assert!(matches!(error, TrustError::NoCertificate { .. }));
+            assert_eq!(error.to_string(), "bad.pem contains no certificate in PEM");
+        }
+    }
+
+    #[test]
+    fn damaged_pem_text_is_refused_by_its_name() {
+        let error = error_of(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
+        assert!(matches!(error, TrustError::Pem { .. }));
+        assert_eq!(error.to_string(), "bad.pem is not valid PEM");
     }
 
     #[test]
     fn a_certificate_that_is_none_is_named_by_its_place() {
-        let nonsense = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(
-            error_of(nonsense),
-            TrustError::Certificate { number: 1, .. }
-        ));
+        let error = error_of(&[&authority(), NONSENSE].concat());
+        assert_eq!(error.to_string(), "certificate 2 of bad.pem is not usable");
     }
 
     #[test]
-    fn debug_output_does_not_list_certificates() {
-        assert_eq!(format!("{:?}", Trust::pem(*b"abc")), "Pem(3 bytes)");
+    fn debug_output_names_the_texts_and_does_not_list_certificates() {
+        let trust = Trust::default().with_pem("a.pem", *b"abc");
+        assert_eq!(format!("{trust:?}"), r#"Trust["system", "a.pem"]"#);
     }
 }

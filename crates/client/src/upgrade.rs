@@ -9,14 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use bytes::BytesMut;
+use ssm_session_proto::Secret;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::control_plane::Field;
 use crate::error::ConnectError;
 use crate::error::NotWebSocket;
 use crate::error::Refusal;
+use crate::signature::Signature;
 use crate::text::printable;
 use crate::url::StreamUrl;
 
@@ -37,7 +40,11 @@ const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Upgrades `stream`, a fresh connection to the host of `url`. The bytes returned followed the
 /// header and belong to the WebSocket.
-pub(crate) async fn upgrade<S>(stream: &mut S, url: &StreamUrl) -> Result<Bytes, ConnectError>
+pub(crate) async fn upgrade<S>(
+    stream: &mut S,
+    url: &StreamUrl,
+    signature: &Signature,
+) -> Result<Bytes, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -56,9 +63,12 @@ where
         Failure::Refused(refusal) => ConnectError::Upgrade {
             host: url.host().to_owned(),
             refusal,
+            signing: signature.signing.clone(),
         },
     };
-    exchange(stream, url, &key).await.map_err(failed)
+    exchange(stream, url, &signature.fields, &key)
+        .await
+        .map_err(failed)
 }
 
 #[derive(Debug)]
@@ -80,11 +90,17 @@ impl From<NotWebSocket> for Failure {
     }
 }
 
-async fn exchange<S>(stream: &mut S, url: &StreamUrl, key: &str) -> Result<Bytes, Failure>
+async fn exchange<S>(
+    stream: &mut S,
+    url: &StreamUrl,
+    fields: &[Field],
+    key: &str,
+) -> Result<Bytes, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream.write_all(request(url, key).as_bytes()).await?;
+    let request = request(url, fields, key);
+    stream.write_all(request.expose().as_bytes()).await?;
     stream.flush().await?;
     let mut received = BytesMut::with_capacity(2048);
     let head = loop {
@@ -111,21 +127,26 @@ where
             Err(Failure::Refused(Refusal {
                 status,
                 reason,
-                excerpt: excerpt(&body, url),
+                excerpt: excerpt(&body, url, fields),
             }))
         }
     }
 }
 
-fn request(url: &StreamUrl, key: &str) -> String {
-    format!(
+fn request(url: &StreamUrl, fields: &[Field], key: &str) -> Secret {
+    let mut request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\
-         User-Agent: ssm-session/{}\r\n\r\n",
+         User-Agent: ssm-session/{}\r\n",
         url.path_and_query(),
         url.authority(),
         env!("CARGO_PKG_VERSION"),
-    )
+    );
+    for Field { name, value } in fields {
+        request.extend([name, ": ", value.expose(), "\r\n"]);
+    }
+    request.push_str("\r\n");
+    Secret::new(request)
 }
 
 /// The header of the answer, understood.
@@ -288,20 +309,17 @@ fn unchunk(mut raw: &[u8]) -> Vec<u8> {
     content
 }
 
-/// `body` fit to be shown: on one line, short, and without what it repeats of the URL's query.
-fn excerpt(body: &[u8], url: &StreamUrl) -> String {
+/// `body` fit to be shown: on one line, short, and without what it repeats of the URL's query and
+/// of the signature, as AWS does when a signature is wrong.
+fn excerpt(body: &[u8], url: &StreamUrl, fields: &[Field]) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
-    if let Some((_, query)) = url.path_and_query().split_once('?') {
-        let values = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(_, value)| value);
-        for secret in std::iter::once(query)
-            .chain(values)
-            .filter(|secret| secret.len() >= 6)
-        {
-            text = text.replace(secret, "[…]");
-        }
+    let query = url.path_and_query().split_once('?').map(|(_, query)| query);
+    let parameters = query.into_iter().flat_map(|query| query.split('&'));
+    let values = parameters.filter_map(|pair| pair.split_once('=').map(|(_, value)| value));
+    let fields = fields.iter().map(|field| field.value.expose());
+    let secrets = query.into_iter().chain(values).chain(fields);
+    for secret in secrets.filter(|secret| secret.len() >= 6) {
+        text = text.replace(secret, "[…]");
     }
     printable(&text, MAX_EXCERPT)
 }

@@ -1,11 +1,12 @@
 //! The address of a session's WebSocket, as StartSession hands it out (docs/PROTOCOL.md, 1.2).
 
 use std::fmt;
-use std::net::IpAddr;
-use std::net::Ipv6Addr;
 
 use ssm_session_proto::Secret;
 
+use crate::authority::Authority;
+use crate::authority::AuthorityError;
+use crate::authority::is_loopback;
 use crate::stream_policy::StreamPolicy;
 
 /// A parsed stream URL. Path and query are kept, and sent, exactly as they were given.
@@ -14,7 +15,7 @@ use crate::stream_policy::StreamPolicy;
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamUrl {
     tls: bool,
-    /// Host and port as written, for the Host header.
+    /// Host and port for the Host header, as written unless the host was replaced.
     authority: String,
     /// Without the brackets of an IPv6 literal.
     host: String,
@@ -48,11 +49,27 @@ pub enum StreamUrlError {
     /// `ws` to another machine without the leave of [`StreamPolicy::allow_plain`].
     #[error("the stream URL leads to {0} without TLS; only wss:// may leave this machine")]
     Plain(String),
+    /// A host that [`StreamPolicy`] does not allow.
+    #[error(
+        "the stream URL leads to {0}, which is not a Session Manager host of AWS; if it is meant \
+         to, allow this host explicitly, or replace it by the one to connect to"
+    )]
+    Forbidden(String),
+}
+
+impl From<AuthorityError> for StreamUrlError {
+    fn from(error: AuthorityError) -> Self {
+        match error {
+            AuthorityError::Host => Self::Host,
+            AuthorityError::Port => Self::Port,
+        }
+    }
 }
 
 impl StreamUrl {
     /// Parses `text`, which must be `wss://host[:port][/path][?query]`, or the same with `ws`
-    /// where `policy` allows it.
+    /// where `policy` allows it. A host that `policy` replaces is replaced here: name lookup, TLS,
+    /// Host header and signature all use the replacement, while path and query stay.
     ///
     /// # Errors
     ///
@@ -75,19 +92,25 @@ impl StreamUrl {
         if authority.contains('@') {
             return Err(StreamUrlError::UserInfo);
         }
-        let (host, port) = split_authority(authority)?;
-        let port = match port {
-            None => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
+        let given = Authority::parse(authority)?;
+        let default_port = if tls { 443 } else { 80 };
+        let port = given.port.unwrap_or(default_port);
+        let (host, port, authority) = match policy.replacement() {
+            Some(replacement) => {
+                let port = replacement.port.unwrap_or(port);
+                let authority = Authority {
+                    host: replacement.host.clone(),
+                    port: (port != default_port).then_some(port),
+                };
+                (authority.host.clone(), port, authority.to_string())
             }
-            Some(digits) => parse_port(digits)?,
+            None => (given.host, port, authority.to_owned()),
         };
-        if !tls && !policy.allows_plain() && !is_loopback(host) {
-            return Err(StreamUrlError::Plain(host.to_owned()));
+        if tls && policy.replacement().is_none() && !policy.allows(&host) {
+            return Err(StreamUrlError::Forbidden(host));
+        }
+        if !tls && !policy.allows_plain() && !is_loopback(&host) {
+            return Err(StreamUrlError::Plain(host));
         }
         let path_and_query = if path_and_query.starts_with('/') {
             path_and_query.to_owned()
@@ -96,8 +119,8 @@ impl StreamUrl {
         };
         Ok(Self {
             tls,
-            authority: authority.to_owned(),
-            host: host.to_owned(),
+            authority,
+            host,
             port,
             path_and_query: Secret::new(path_and_query),
         })
@@ -140,56 +163,16 @@ impl fmt::Debug for StreamUrl {
     }
 }
 
-/// The host without brackets and, if there is one, the text after its colon.
-fn split_authority(authority: &str) -> Result<(&str, Option<&str>), StreamUrlError> {
-    if let Some(literal) = authority.strip_prefix('[') {
-        let (host, after) = literal.split_once(']').ok_or(StreamUrlError::Host)?;
-        host.parse::<Ipv6Addr>().map_err(|_| StreamUrlError::Host)?;
-        return match after.strip_prefix(':') {
-            Some(port) => Ok((host, Some(port))),
-            None if after.is_empty() => Ok((host, None)),
-            None => Err(StreamUrlError::Host),
-        };
-    }
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let valid = !host.is_empty()
-        && host.len() <= 253
-        && host.bytes().all(is_host_byte)
-        && !host.starts_with('.');
-    if valid {
-        Ok((host, port))
-    } else {
-        Err(StreamUrlError::Host)
-    }
-}
-
-fn parse_port(digits: &str) -> Result<u16, StreamUrlError> {
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(StreamUrlError::Port);
-    }
-    match digits.parse() {
-        Ok(port) if port != 0 => Ok(port),
-        _ => Err(StreamUrlError::Port),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn policy() -> StreamPolicy {
+        StreamPolicy::default().allow_host("h").unwrap()
+    }
+
     fn parse(text: &str) -> Result<StreamUrl, StreamUrlError> {
-        StreamUrl::parse(text, &StreamPolicy::default())
+        StreamUrl::parse(text, &policy())
     }
 
     #[test]
@@ -276,6 +259,73 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_host_that_is_not_allowed_is_named_and_the_rest_is_not() {
+        let error = parse("wss://ssmmessages.evil.example/x?secret=1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the stream URL leads to ssmmessages.evil.example, which is not a Session Manager host \
+             of AWS; if it is meant to, allow this host explicitly, or replace it by the one to \
+             connect to"
+        );
+    }
+
+    #[test]
+    fn leave_for_plain_streams_is_no_leave_for_other_hosts_over_tls() {
+        let policy = StreamPolicy::default().allow_plain();
+        assert_eq!(
+            StreamUrl::parse("wss://example.com/", &policy),
+            Err(StreamUrlError::Forbidden("example.com".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_replaced_host_takes_the_place_of_any_other_and_path_and_query_stay() {
+        let replaced = |text: &str, by: &str| {
+            let policy = StreamPolicy::default().replace_host(by).unwrap();
+            let url = StreamUrl::parse(text, &policy).unwrap();
+            assert_eq!(url.path_and_query(), "/v1?x=1%2F");
+            (
+                url.host().to_owned(),
+                url.port(),
+                url.authority().to_owned(),
+            )
+        };
+        let aws = "wss://ssmmessages.eu-west-1.amazonaws.com/v1?x=1%2F";
+        for (text, by, host, port, authority) in [
+            (aws, "vpce.example", "vpce.example", 443, "vpce.example"),
+            (aws, "vpce.example:443", "vpce.example", 443, "vpce.example"),
+            (
+                aws,
+                "vpce.example:8443",
+                "vpce.example",
+                8443,
+                "vpce.example:8443",
+            ),
+            (aws, "[fd00::1]:1", "fd00::1", 1, "[fd00::1]:1"),
+            ("wss://other.example:9/v1?x=1%2F", "a", "a", 9, "a:9"),
+            (
+                "ws://localhost/v1?x=1%2F",
+                "127.0.0.1",
+                "127.0.0.1",
+                80,
+                "127.0.0.1",
+            ),
+        ] {
+            let expected = (host.to_owned(), port, authority.to_owned());
+            assert_eq!(replaced(text, by), expected, "{text} {by}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_host_is_no_leave_for_plain_streams() {
+        let policy = StreamPolicy::default().replace_host("example.com").unwrap();
+        assert_eq!(
+            StreamUrl::parse("ws://localhost/", &policy),
+            Err(StreamUrlError::Plain("example.com".to_owned()))
+        );
     }
 
     #[test]

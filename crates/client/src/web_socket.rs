@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use ssm_session_proto::MAX_FRAME;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
 use tokio_websockets::ClientBuilder;
 use tokio_websockets::Config;
 use tokio_websockets::Limits;
-use tokio_websockets::WebSocketStream;
 
+use crate::connection::Connection;
 use crate::connector::within;
+use crate::dial::WebSocket;
 use crate::error::ConnectError;
 use crate::error::Step;
+use crate::signature::Signature;
 use crate::transport::Transport;
 use crate::upgrade::upgrade;
 use crate::url::StreamUrl;
@@ -21,15 +21,13 @@ use crate::url::StreamUrl;
 const FLUSH_THRESHOLD: usize = 32 * 1024;
 
 /// Turns `connection`, which leads to the host of `url`, into a WebSocket within `limit`.
-pub(crate) async fn open<S>(
-    mut connection: S,
+pub(crate) async fn open(
+    mut connection: Connection,
     url: &StreamUrl,
+    signature: &Signature,
     limit: Duration,
-) -> Result<WebSocketStream<Transport<S>>, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let handshake = upgrade(&mut connection, url);
+) -> Result<WebSocket, ConnectError> {
+    let handshake = upgrade(&mut connection, url, signature);
     let read_ahead = within(limit, url.host(), Step::Upgrade, handshake).await??;
     tracing::debug!(host = url.host(), "the WebSocket is open");
     Ok(ClientBuilder::new()

@@ -66,6 +66,8 @@ pub(super) struct Connections {
     refusals: Refusals,
     buffer: ReadBuffer,
     half_close: Duration,
+    /// Nothing can come from the far ends, so their silence means nothing.
+    cut_off: bool,
     /// Connections of a basic session so far.
     linked: u32,
 }
@@ -92,6 +94,7 @@ impl Connections {
             refusals: Refusals::default(),
             buffer: ReadBuffer::default(),
             half_close,
+            cut_off: false,
             linked: 0,
         }
     }
@@ -118,6 +121,11 @@ impl Connections {
 
     pub(super) fn on_established(&mut self, form: Option<PortForm>) {
         self.carrier = Carrier::of(form);
+    }
+
+    /// Whether there is a way to the far ends.
+    pub(super) fn set_cut_off(&mut self, cut_off: bool) {
+        self.cut_off = cut_off;
     }
 
     /// Output of the session; what is not for a connection comes back.
@@ -285,6 +293,7 @@ impl Connections {
             buffer: &mut self.buffer,
             refusals: &mut self.refusals,
             half_close: self.half_close,
+            cut_off: self.cut_off,
             now,
         };
         let mut fate = Fate::GoesOn;

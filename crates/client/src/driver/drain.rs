@@ -2,8 +2,6 @@
 
 use bytes::Buf as _;
 use ssm_session_proto::Event;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::Driver;
@@ -11,7 +9,7 @@ use super::End;
 use crate::close::Close;
 use crate::session::SessionEvent;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl Driver {
     /// Moves everything that can move. Called after every input.
     pub(super) fn drain(&mut self, now: Instant) -> Option<End> {
         for pass in 0.. {
@@ -19,10 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             while let Some(event) = self.machine.poll_event() {
                 quiet = false;
                 if let Some(close) = self.on_event(event, now) {
-                    return Some(End {
-                        close,
-                        reachable: true,
-                    });
+                    return Some(End::of(close));
                 }
             }
             quiet &= !self.connections.take_events(&mut self.machine);
@@ -72,10 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn transmit(&mut self, now: Instant) {
-        while self.socket.has_room()
+        let Some(channel) = self.link.channel() else {
+            return;
+        };
+        while channel.socket.has_room()
             && let Some(frame) = self.machine.poll_transmit(now.into_std())
         {
-            self.socket.queue(frame);
+            channel.socket.queue(frame);
         }
     }
 
@@ -124,8 +122,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) async fn send_rest(&mut self) {
         loop {
             self.transmit(Instant::now());
-            let complete = self.socket.has_room();
-            if let Err(error) = self.socket.flush().await {
+            let Some(channel) = self.link.channel() else {
+                return;
+            };
+            let complete = channel.socket.has_room();
+            if let Err(error) = channel.socket.flush().await {
                 return tracing::debug!(%error, "not everything could be sent");
             }
             if complete {

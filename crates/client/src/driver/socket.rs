@@ -2,21 +2,21 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use futures_util::StreamExt as _;
 use ssm_session_proto::Frame;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
 use tokio_websockets::Error;
 use tokio_websockets::Message;
-use tokio_websockets::WebSocketStream;
 
 use crate::close::Close;
+use crate::dial::WebSocket;
 
 /// Bytes that may wait here for the socket; the rest waits in the machine, which can still
 /// change its mind about them.
@@ -29,8 +29,8 @@ const MAX_PONGS: usize = 256;
 
 /// A WebSocket whose writing never blocks its reading.
 #[derive(Debug)]
-pub(super) struct Socket<S> {
-    web_socket: WebSocketStream<S>,
+pub(super) struct Socket {
+    web_socket: WebSocket,
     outgoing: VecDeque<Message>,
     outgoing_bytes: usize,
     /// Something was handed to `web_socket` and perhaps not to the network.
@@ -60,22 +60,40 @@ pub(super) enum Ending {
     Eof,
     /// By an error of the connection, or of the peer's WebSocket.
     Error(Error),
+    /// Without an end: nothing was heard for this long.
+    Silence(Duration),
 }
 
 impl Ending {
+    /// Whether the service will not have this client in the session any more, as when another has
+    /// taken its place: resuming would throw that one out.
+    pub(super) fn is_dismissal(&self) -> bool {
+        matches!(self, Self::CloseFrame { code: 1008, .. })
+    }
+
     pub(super) fn into_close(self) -> Close {
         match self {
             Self::CloseFrame { code, text } => Close::from_close_frame(code, &text),
             Self::Eof => {
                 Close::network("the connection was lost: the other end hung up without a word")
             }
+            // So the decoder of frames says it.
+            Self::Error(Error::Io(error)) if error.kind() == io::ErrorKind::Other => {
+                Close::network("the connection was lost: the other end hung up amid a message")
+            }
             Self::Error(error) => Close::network(format!("the connection was lost: {error}")),
+            Self::Silence(limit) => {
+                let seconds = limit.as_secs_f64();
+                Close::network(format!(
+                    "the connection was lost: nothing was heard for {seconds} s; check the network"
+                ))
+            }
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(web_socket: WebSocketStream<S>) -> Self {
+impl Socket {
+    pub(super) fn new(web_socket: WebSocket) -> Self {
         Self {
             web_socket,
             outgoing: VecDeque::new(),
@@ -216,15 +234,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
     use tokio::io::DuplexStream;
     use tokio_websockets::ClientBuilder;
     use tokio_websockets::ServerBuilder;
+    use tokio_websockets::WebSocketStream;
 
     use super::*;
+    use crate::connection::Connection;
+    use crate::transport::Transport;
 
-    fn pair(capacity: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
+    fn pair(capacity: usize) -> (Socket, WebSocketStream<DuplexStream>) {
         let (ours, theirs) = tokio::io::duplex(capacity);
         let peer = ServerBuilder::new().serve(theirs);
+        let ours = Transport::new(Connection::new(ours), Bytes::new());
         (Socket::new(ClientBuilder::new().take_over(ours)), peer)
     }
 
@@ -240,7 +263,7 @@ mod tests {
             peer.send(Message::binary(vec![2; 10_000])).await.unwrap();
             peer
         });
-        let limit = std::time::Duration::from_secs(60);
+        let limit = Duration::from_secs(60);
         let turn = tokio::time::timeout(limit, socket.turn(true)).await;
         let Turn::Received(frames) = turn.expect("both ends wait for the other to read") else {
             panic!("nothing can be flushed before something was received")
@@ -294,11 +317,25 @@ mod tests {
             tokio::select! { () = pings => {}, () = reading => {} }
         };
         // The clock is paused: it only moves when nothing else can.
-        let limit = std::time::Duration::from_secs(1);
+        let limit = Duration::from_secs(1);
         assert!(
             tokio::time::timeout(limit, both).await.is_err(),
             "all pings were taken"
         );
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_hangs_up_amid_a_message_is_told_in_words() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let ours = Transport::new(Connection::new(ours), Bytes::new());
+        let mut socket = Socket::new(ClientBuilder::new().take_over(ours));
+        theirs.write_all(&[0x82, 100, 1, 2, 3]).await.unwrap();
+        drop(theirs);
+        let Turn::Ended(ending) = socket.turn(true).await else {
+            panic!("a part of a message is none")
+        };
+        let message = ending.into_close().message;
+        assert!(message.ends_with("hung up amid a message"), "{message}");
     }
 
     #[tokio::test]

@@ -5,17 +5,29 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 fn url() -> StreamUrl {
+    let policy = StreamPolicy::default().allow_host("host.example").unwrap();
     StreamUrl::parse(
         "wss://host.example:8443/v1/x?a=1&sig=s3cr3t%2Fvalue",
-        &StreamPolicy::default(),
+        &policy,
     )
     .unwrap()
+}
+
+fn signature() -> Vec<Field> {
+    let field = |name, value: &str| Field {
+        name,
+        value: Secret::new(value),
+    };
+    vec![
+        field("x-amz-security-token", "t0k3n-of-sts"),
+        field("authorization", "AWS4-HMAC-SHA256 …"),
+    ]
 }
 
 /// What `answer` leads to, sent in pieces of `piece` bytes, after which the peer hangs up.
 async fn outcome_in_pieces(answer: &[u8], piece: usize) -> Result<Bytes, Failure> {
     let mut stream = tokio_stream_of(answer, piece);
-    exchange(&mut stream, &url(), KEY).await
+    exchange(&mut stream, &url(), &[], KEY).await
 }
 
 async fn outcome(answer: &[u8]) -> Result<Bytes, Failure> {
@@ -61,7 +73,8 @@ fn problem(outcome: Result<Bytes, Failure>) -> NotWebSocket {
 
 #[test]
 fn the_request_carries_path_query_and_host_as_given() {
-    let request = request(&url(), KEY);
+    let request = request(&url(), &signature(), KEY);
+    let request = request.expose();
     assert!(
         request.starts_with(
             "GET /v1/x?a=1&sig=s3cr3t%2Fvalue HTTP/1.1\r\nHost: host.example:8443\r\n"
@@ -71,7 +84,9 @@ fn the_request_carries_path_query_and_host_as_given() {
         "\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
     )));
     assert!(!request.contains("Extensions") && !request.contains("Protocol:"));
-    assert!(request.ends_with("\r\n\r\n"));
+    assert!(request.ends_with(
+        "\r\nx-amz-security-token: t0k3n-of-sts\r\nauthorization: AWS4-HMAC-SHA256 …\r\n\r\n"
+    ));
 }
 
 #[tokio::test]
@@ -139,7 +154,7 @@ async fn a_body_that_never_comes_does_not_hold_up_the_report() {
         .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nno")
         .await
         .unwrap();
-    let refusal = refusal(exchange(&mut ours, &url(), KEY).await);
+    let refusal = refusal(exchange(&mut ours, &url(), &signature(), KEY).await);
     assert_eq!(refusal.excerpt, "no");
     drop(theirs);
 }
@@ -150,6 +165,16 @@ async fn a_body_that_repeats_the_query_shows_none_of_it() {
         b"HTTP/1.1 403 No\r\n\r\nno /v1/x?a=1&sig=s3cr3t%2Fvalue or sig=s3cr3t%2Fvalue for you";
     let refusal = refusal(outcome(answer).await);
     assert_eq!(refusal.excerpt, "no /v1/x?[…] or sig=[…] for you");
+}
+
+#[tokio::test]
+async fn a_body_that_repeats_the_signature_shows_none_of_it() {
+    let (mut ours, mut theirs) = tokio::io::duplex(1024);
+    let answer = b"HTTP/1.1 403 No\r\n\r\nwe calculated x-amz-security-token:t0k3n-of-sts";
+    theirs.write_all(answer).await.unwrap();
+    theirs.shutdown().await.unwrap();
+    let refusal = refusal(exchange(&mut ours, &url(), &signature(), KEY).await);
+    assert_eq!(refusal.excerpt, "we calculated x-amz-security-token:[…]");
 }
 
 #[tokio::test]

@@ -3,54 +3,34 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use rcgen::BasicConstraints;
-use rcgen::CertificateParams;
-use rcgen::CertifiedIssuer;
-use rcgen::IsCa;
-use rcgen::KeyPair;
 use ssm_session::ConnectError;
 use ssm_session::Connector;
 use ssm_session::NotWebSocket;
 use ssm_session::Options;
+use ssm_session::Secret;
 use ssm_session::Session;
+use ssm_session::SessionAccess;
+use ssm_session::SessionStart;
 use ssm_session::Step;
+use ssm_session::StreamPolicy;
 use ssm_session::Timeouts;
 use ssm_session::Trust;
-use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_websockets::ServerBuilder;
 
 use crate::node::Node;
+use crate::server::Authority;
+use crate::server::serve;
+use crate::server::silence;
+use crate::support::SESSION;
+use crate::support::TOKEN;
 use crate::support::end;
 use crate::support::output;
 use crate::support::start;
 use crate::support::within_reason;
-
-/// A listener whose connections `serve` gets, and its port.
-async fn serve<F>(mut serve: impl FnMut(TcpStream) -> F + Send + 'static) -> u16
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
-    port
-}
-
-/// Accepts connections and says nothing for as long as the client is there.
-async fn silence(mut stream: TcpStream) {
-    drop(stream.read_to_end(&mut Vec::new()).await);
-}
 
 /// Reads the request and answers with `answer`.
 fn answering(answer: &'static [u8]) -> impl FnMut(TcpStream) -> BoxFuture + Send + 'static {
@@ -142,8 +122,7 @@ async fn a_server_that_says_nothing_times_out_in_tls() {
         ..Timeouts::default()
     };
     let options = Options {
-        timeouts,
-        connector: Connector::new(Authority::new().trust(), Timeouts::default()),
+        connector: Connector::new(Authority::new().trust(), timeouts),
         ..Options::default()
     };
     let error = refused(&format!("wss://127.0.0.1:{port}/"), options).await;
@@ -172,7 +151,8 @@ async fn a_refusal_comes_with_status_reason_and_body() {
     assert_eq!(error.status(), Some(403));
     assert_eq!(
         error.to_string(),
-        "127.0.0.1 refused the session's connection: HTTP 403 Forbidden: <Error>not today</Error>"
+        "127.0.0.1 refused the session's connection: HTTP 403 Forbidden: <Error>not today</Error> \
+         (it was not signed, for there are no AWS credentials)"
     );
 }
 
@@ -192,55 +172,27 @@ async fn a_server_of_another_kind_is_recognised() {
     );
 }
 
-/// A certificate authority of this test's own.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn trust(&self) -> Trust {
-        Trust::pem(self.0.pem().into_bytes())
-    }
-
-    /// A gateway with a certificate for `name`, with an echoing shell behind it.
-    async fn gateway(&self, name: &str) -> u16 {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let settings = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-            )
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(settings));
-        serve(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                // A client that does not trust us leaves here.
-                let Ok(stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let (_, socket) = ServerBuilder::new().accept(stream).await.unwrap();
-                Node::open(socket).await.echo().await;
-            }
-        })
-        .await
-    }
+/// A gateway with a certificate of `authority` for `name`, with an echoing shell behind it.
+async fn gateway(authority: &Authority, name: &str) -> u16 {
+    let acceptor = authority.acceptor(name);
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            // A client that does not trust us leaves here.
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let (_, socket) = ServerBuilder::new().accept(stream).await.unwrap();
+            Node::open(socket).await.echo().await;
+        }
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_session_runs_over_tls_with_a_trusted_authority() {
     let authority = Authority::new();
-    let port = authority.gateway("localhost").await;
+    let port = gateway(&authority, "localhost").await;
     let options = Options {
         connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
@@ -254,9 +206,52 @@ async fn a_session_runs_over_tls_with_a_trusted_authority() {
 }
 
 #[tokio::test]
+async fn a_replaced_host_is_the_one_that_is_dialled_named_and_checked() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("localhost");
+    let (seen, mut names) = tokio::sync::mpsc::unbounded_channel();
+    let port = serve(move |stream| {
+        let (acceptor, seen) = (acceptor.clone(), seen.clone());
+        async move {
+            let stream = acceptor.accept(stream).await.unwrap();
+            let sni = stream.get_ref().1.server_name().map(str::to_owned);
+            let (request, socket) = ServerBuilder::new().accept(stream).await.unwrap();
+            let host = request.headers()["host"].to_str().unwrap().to_owned();
+            seen.send((sni, host, request.uri().to_string())).unwrap();
+            Node::open(socket).await.echo().await;
+        }
+    })
+    .await;
+    let replaced = format!("localhost:{port}");
+    let policy = StreamPolicy::default().replace_host(&replaced).unwrap();
+    let access = SessionAccess {
+        session_id: SESSION.to_owned(),
+        stream_url: Secret::new("wss://ssmmessages.xx-nowhere-1.amazonaws.com/v1/x?a=%2F"),
+        token: Secret::new(TOKEN),
+    };
+    let start = SessionStart::new(access, &policy).unwrap();
+    let options = Options {
+        connector: Connector::new(authority.trust(), Timeouts::default()),
+        ..Options::default()
+    };
+    let mut session = within_reason(ssm_session::connect(start, options))
+        .await
+        .unwrap();
+    assert_eq!(output(&mut session, 2).await, b"$ ");
+    assert_eq!(
+        names.recv().await.unwrap(),
+        (
+            Some("localhost".to_owned()),
+            replaced,
+            "/v1/x?a=%2F".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_certificate_for_an_address_is_taken() {
     let authority = Authority::new();
-    let port = authority.gateway("127.0.0.1").await;
+    let port = gateway(&authority, "127.0.0.1").await;
     let options = Options {
         connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
@@ -269,7 +264,7 @@ async fn a_certificate_for_an_address_is_taken() {
 
 #[tokio::test]
 async fn an_authority_nobody_trusts_is_refused() {
-    let port = Authority::new().gateway("localhost").await;
+    let port = gateway(&Authority::new(), "localhost").await;
     let options = Options {
         connector: Connector::new(Authority::new().trust(), Timeouts::default()),
         ..Options::default()
@@ -284,7 +279,7 @@ async fn an_authority_nobody_trusts_is_refused() {
 
 #[tokio::test]
 async fn the_system_does_not_vouch_for_an_authority_of_a_test() {
-    let port = Authority::new().gateway("localhost").await;
+    let port = gateway(&Authority::new(), "localhost").await;
     let error = refused(&format!("wss://localhost:{port}/"), Options::default()).await;
     // A machine without any authority cannot even ask.
     assert!(
@@ -296,7 +291,7 @@ async fn the_system_does_not_vouch_for_an_authority_of_a_test() {
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new();
-    let port = authority.gateway("elsewhere.example").await;
+    let port = gateway(&authority, "elsewhere.example").await;
     let options = Options {
         connector: Connector::new(authority.trust(), Timeouts::default()),
         ..Options::default()
@@ -324,10 +319,14 @@ async fn a_server_without_tls_is_a_tls_error() {
 #[tokio::test]
 async fn damaged_authorities_are_reported_before_anything_is_said() {
     let port = serve(silence).await;
+    let trust = Trust::default().with_pem("ca.pem", *b"nothing");
     let options = Options {
-        connector: Connector::new(Trust::pem(*b"nothing"), Timeouts::default()),
+        connector: Connector::new(trust, Timeouts::default()),
         ..Options::default()
     };
     let error = refused(&format!("wss://127.0.0.1:{port}/"), options).await;
-    assert!(matches!(error, ConnectError::Trust { .. }), "{error:?}");
+    let ConnectError::Trust { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.to_string(), "ca.pem contains no certificate in PEM");
 }

@@ -12,6 +12,7 @@ use ssm_session::DataKeyRequest;
 use ssm_session::EndedBy;
 use ssm_session::Options;
 use ssm_session::Session;
+use ssm_session::SessionDescription;
 use ssm_session::SessionEvent;
 use ssm_session::SessionType;
 use ssm_session_proto::AgentEncryption;
@@ -83,8 +84,16 @@ impl ControlPlane for Panic {
 
 /// A session whose agent demands encryption. The node's task ends with what the agent failed of.
 async fn encrypted_session(keys: Option<Arc<dyn ControlPlane>>) -> (Session, JoinHandle<String>) {
+    encrypted_session_with(Some(TARGET), keys).await
+}
+
+/// The same, by a caller that may not know the target.
+async fn encrypted_session_with(
+    target: Option<&str>,
+    keys: Option<Arc<dyn ControlPlane>>,
+) -> (Session, JoinHandle<String>) {
     let options = Options {
-        target: Some(TARGET.to_owned()),
+        target: target.map(str::to_owned),
         control_plane: keys,
         ..Options::default()
     };
@@ -133,6 +142,44 @@ async fn an_encrypted_session_works_with_a_key_from_its_source() {
     }
     session.write(b"secret").await.unwrap();
     assert_eq!(output(&mut session, 6).await, b"secret");
+}
+
+/// Knows of one session, and gives keys like [`OneKey`].
+struct Register(Result<&'static str, &'static str>);
+
+impl ControlPlane for Register {
+    fn describe_session(
+        &self,
+        session_id: &str,
+    ) -> BoxFuture<'_, Result<SessionDescription, ApiError>> {
+        assert_eq!(session_id, SESSION);
+        let refused = |reason| ApiError::new(ApiErrorKind::Refused, reason);
+        let described = self.0.map(SessionDescription::new).map_err(refused);
+        Box::pin(async { described })
+    }
+
+    fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
+        OneKey.data_key(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_the_caller_did_not_name_is_asked_for() {
+    let register = Register(Ok(TARGET));
+    let (mut session, _node) = encrypted_session_with(None, Some(Arc::new(register))).await;
+    match within_reason(session.next_event()).await {
+        Some(SessionEvent::Established(established)) => assert!(established.encrypted),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_found_out_is_told_with_the_reason() {
+    let register = Register(Err("access to DescribeSessions is denied"));
+    let (mut session, _node) = encrypted_session_with(None, Some(Arc::new(register))).await;
+    let close = end(&mut session).await;
+    let told = "its target is not known: access to DescribeSessions is denied";
+    assert!(close.message.contains(told), "{}", close.message);
 }
 
 /// Both ends learn the reason: the agent in the handshake, the user from the close.

@@ -10,6 +10,13 @@ mod encryption;
 mod ending;
 mod flow;
 mod forward;
+mod lost;
 mod node;
+mod proxies;
+#[cfg(unix)]
+mod resuming;
+mod server;
+mod signing;
+mod starting;
 mod streams;
 mod support;

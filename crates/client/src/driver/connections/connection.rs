@@ -65,6 +65,8 @@ pub(super) struct Turn<'a> {
     pub(super) refusals: &'a mut Refusals,
     /// [`Timeouts::half_close`](crate::Timeouts::half_close).
     pub(super) half_close: Duration,
+    /// Whether there is no way to the far end for now.
+    pub(super) cut_off: bool,
     pub(super) now: Instant,
 }
 
@@ -181,7 +183,7 @@ impl Connection {
             }
             Received::Data(_) | Received::Pending => {}
         }
-        Ok(self.judge(far, turn.now))
+        Ok(self.judge(far, turn))
     }
 
     /// From the program to the far end.
@@ -245,7 +247,8 @@ impl Connection {
     }
 
     /// Whether the far end is still wanted by a program that sends no more.
-    fn judge(&mut self, far: &mut dyn FarEnd, now: Instant) -> Fate {
+    fn judge(&mut self, far: &mut dyn FarEnd, turn: &Turn<'_>) -> Fate {
+        let now = turn.now;
         let State::HalfClosed(half) = &mut self.state else {
             return Fate::GoesOn;
         };
@@ -254,7 +257,7 @@ impl Connection {
         }
         // What is on its way in either direction is no silence.
         let room = far.room();
-        if room != self.room || self.side.waiting() > 0 {
+        if turn.cut_off || room != self.room || self.side.waiting() > 0 {
             self.room = room;
             half.on_byte(now);
         }

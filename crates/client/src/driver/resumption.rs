@@ -1,0 +1,135 @@
+//! Getting the next WebSocket for a session whose last one was lost (docs/PROTOCOL.md, 4.4).
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use ssm_session_proto::Secret;
+use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio::time::timeout;
+use tokio::time::timeout_at;
+
+use super::backoff::Backoff;
+use crate::control_plane::ApiError;
+use crate::control_plane::ApiErrorKind;
+use crate::control_plane::ControlPlane;
+use crate::dial::WebSocket;
+use crate::dial::dial;
+use crate::error::ConnectError;
+use crate::options::Options;
+use crate::options::SessionStart;
+
+/// What it takes to resume a session.
+#[derive(Clone)]
+pub(super) struct Resumable {
+    pub(super) session_id: String,
+    pub(super) control_plane: Arc<dyn ControlPlane>,
+    pub(super) options: Arc<Options>,
+    /// Whether the first URL was signed by somebody else: such sessions are not resumed
+    /// (docs/PROTOCOL.md, 2.1).
+    pub(super) presigned: bool,
+}
+
+/// An outage that is being mended.
+pub(super) struct Resumption {
+    work: BoxFuture<'static, Outcome>,
+}
+
+/// How an outage ends.
+pub(super) enum Outcome {
+    /// With a new WebSocket, and the token to be sent over it.
+    Resumed {
+        web_socket: Box<WebSocket>,
+        token: Secret,
+    },
+    /// The session has ended meanwhile.
+    Gone(ApiError),
+    /// It may live on, but not with us: a clause says why.
+    GivenUp(String),
+}
+
+/// Why one attempt came to nothing.
+enum Failure {
+    Gone(ApiError),
+    Refused(String),
+    Transient(String),
+}
+
+impl Resumption {
+    /// Tries until it works, it is clear that it cannot, or `deadline` has come.
+    pub(super) fn begin(session: Resumable, mut backoff: Backoff, deadline: Instant) -> Self {
+        let work = async move {
+            let mut last = String::new();
+            let trying = async {
+                loop {
+                    sleep(backoff.next(random())).await;
+                    match session.attempt().await {
+                        Ok(outcome) => return outcome,
+                        Err(Failure::Gone(error)) => return Outcome::Gone(error),
+                        Err(Failure::Refused(reason)) => return Outcome::GivenUp(reason),
+                        Err(Failure::Transient(reason)) => {
+                            tracing::warn!(reason, "the session could not be resumed yet");
+                            last = reason;
+                        }
+                    }
+                }
+            };
+            match timeout_at(deadline, trying).await {
+                Ok(outcome) => outcome,
+                Err(_) if last.is_empty() => Outcome::GivenUp("nobody answered".to_owned()),
+                Err(_) => Outcome::GivenUp(last),
+            }
+        };
+        Self {
+            work: Box::pin(work),
+        }
+    }
+
+    /// How it ends; never returns a second time. Nothing is lost when the wait is given up.
+    pub(super) async fn outcome(&mut self) -> Outcome {
+        let outcome = (&mut self.work).await;
+        self.work = Box::pin(std::future::pending());
+        outcome
+    }
+}
+
+impl Resumable {
+    async fn attempt(&self) -> Result<Outcome, Failure> {
+        let limit = self.options.timeouts.api;
+        let asking = self.control_plane.resume_session(&self.session_id);
+        let access = timeout(limit, asking).await.map_err(|_| {
+            let seconds = limit.as_secs_f64();
+            Failure::Transient(format!("ResumeSession was not answered within {seconds} s"))
+        })??;
+        let start = SessionStart::new(access, &self.options.stream_policy)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+        let web_socket = dial(&start.stream_url, &self.options).await?;
+        Ok(Outcome::Resumed {
+            web_socket: Box::new(web_socket),
+            token: start.token,
+        })
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match error.kind() {
+            ApiErrorKind::Gone => Self::Gone(error),
+            ApiErrorKind::Refused | ApiErrorKind::Unsupported => Self::Refused(error.to_string()),
+            ApiErrorKind::Transient => Self::Transient(error.to_string()),
+        }
+    }
+}
+
+/// The network may come back, and permissions are not asked for twice in one session: every
+/// failure to connect is worth another attempt.
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::Transient(error.to_string())
+    }
+}
+
+/// Any number; without randomness from the system the longest wait.
+fn random() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
+}
