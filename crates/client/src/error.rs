@@ -201,7 +201,7 @@ impl ConnectError {
 fn unsigned(signing: &Signing) -> String {
     match signing {
         Signing::Signed | Signing::Presigned => String::new(),
-        Signing::Unsigned | Signing::Failed(_) => format!(" ({signing})"),
+        _ => format!(" ({signing})"),
     }
 }
 

@@ -18,8 +18,10 @@ pub enum Signing {
     Signed,
     /// By whoever made the stream URL, which carries the signature.
     Presigned,
-    /// There are no credentials, or they are not to be used.
+    /// There are no credentials.
     Unsigned,
+    /// It was not to be, whatever credentials there are.
+    Unwanted,
     /// There should be credentials: a sentence says what is wrong with them.
     Failed(String),
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Signing {
             Self::Signed => f.write_str("it was signed"),
             Self::Presigned => f.write_str("its URL carries the signature"),
             Self::Unsigned => f.write_str("it was not signed, for there are no AWS credentials"),
+            Self::Unwanted => f.write_str("it was not signed, as it was told"),
             Self::Failed(reason) => write!(f, "it was not signed: {reason}"),
         }
     }
@@ -53,8 +56,10 @@ impl Signature {
         if is_presigned(url) {
             return without(Signing::Presigned);
         }
-        let Some(control_plane) = options.control_plane.as_ref().filter(|_| !options.unsigned)
-        else {
+        if options.unsigned {
+            return without(Signing::Unwanted);
+        }
+        let Some(control_plane) = &options.control_plane else {
             return without(Signing::Unsigned);
         };
         let request = UpgradeRequest {
