@@ -1,298 +1,272 @@
-//! Why KMS gave no data key, in sentences that say what to do.
+//! What went wrong at AWS, in sentences that say what to do.
 
-use std::error::Error;
+use ssm_session::ApiError;
+use ssm_session::ApiErrorKind;
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_kms::config::http::HttpResponse;
-use aws_sdk_kms::error::ConnectorError;
-use aws_sdk_kms::error::ProvideErrorMetadata as _;
-use aws_sdk_kms::error::SdkError;
-use aws_sdk_kms::operation::generate_data_key::GenerateDataKeyError;
-use ssm_session::ConnectError;
+mod credentials;
+mod kms;
+mod sdk;
+mod session;
 
-/// Why there is no data key. Each reads as one sentence, with KMS's own words where it had any.
+pub use credentials::CredentialsError;
+pub(crate) use credentials::Origin;
+pub use kms::KmsError;
+pub(crate) use sdk::Failure;
+use sdk::action;
+use sdk::resource;
+pub(crate) use sdk::words;
+pub(crate) use session::Asked;
+pub use session::SessionError;
+
+/// Why an operation failed. Each reads as one sentence, with AWS's own words where it had any.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum KmsError {
+pub enum AwsError {
+    /// There is nobody to sign as.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A session could not be started, resumed or ended.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// KMS made no data key.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     /// Neither the caller nor the configuration names a region.
     #[error(
-        "no AWS region is known for the session's KMS key; set AWS_REGION, or region in the profile"
+        "no AWS region is known; name one, set AWS_REGION, or set region in profile {profile} of {file}"
     )]
-    NoRegion,
-    /// Nobody has credentials.
-    #[error("no AWS credentials{} were found for the session's KMS key; {advice}{}", of(profile.as_deref()), in_brackets(words))]
-    NoCredentials {
-        /// The profile they were looked for in, if one was named.
-        profile: Option<String>,
-        /// How to get some.
-        advice: String,
-        /// What the SDK found wrong.
-        words: String,
+    NoRegion {
+        /// The profile that was looked at.
+        profile: String,
+        /// The file it would be in.
+        file: String,
     },
-    /// There is no sign-in in the cache, or it is over.
-    #[error("the AWS sign-in{} is missing or has expired; run `{command}` and start the session again", of(profile.as_deref()))]
-    SignInExpired {
-        /// The profile that signs in, if one was named.
-        profile: Option<String>,
-        /// The command that signs in again.
-        command: String,
-    },
-    /// AWS does not take the credentials.
-    #[error("AWS does not accept the credentials{}: {words}; renew them and start the session again", of(profile.as_deref()))]
-    CredentialsRejected {
-        /// The profile they are from, if one was named.
-        profile: Option<String>,
-        /// The service's words.
-        words: String,
-    },
-    /// The caller may not use the key.
+    /// A region that no endpoint can have.
     #[error(
-        "access to the session's KMS key {key_id} is denied: {words}; ask for kms:GenerateDataKey on that key"
+        "{region:?} is no AWS region; name one such as eu-west-1, or correct AWS_REGION or the profile"
     )]
+    InvalidRegion {
+        /// What was given as one.
+        region: String,
+    },
+    /// The caller may not do this.
+    #[error("access is denied: {words}; ask for {action} on {resource}")]
     AccessDenied {
-        /// The key.
-        key_id: String,
-        /// KMS's words.
+        /// The IAM action.
+        action: String,
+        /// What it is wanted on, as AWS or else as the caller named it.
+        resource: String,
+        /// AWS's words.
         words: String,
     },
-    /// The key is in another region than was asked.
-    #[error(
-        "the session's KMS key {key_id} is in {key_region}, but was looked for in {region}: {words}; \
-         start the session in the key's region, or name a key of {region} in the session preferences"
-    )]
-    WrongRegion {
-        /// The key.
-        key_id: String,
-        /// Its region.
-        key_region: String,
-        /// Ours.
-        region: String,
-        /// KMS's words.
+    /// Too many calls.
+    #[error("{service} is asked too often: {words}; wait a little and try again")]
+    Throttled {
+        /// The service.
+        service: &'static str,
+        /// Its words.
         words: String,
     },
-    /// There is no such key.
-    #[error(
-        "the session's KMS key {key_id} does not exist in {region}: {words}; \
-         check the key in the session preferences, and the account and region of this session"
-    )]
-    NotFound {
-        /// The key.
-        key_id: String,
-        /// Where it was looked for.
-        region: String,
-        /// KMS's words.
-        words: String,
-    },
-    /// The key exists and cannot be used.
-    #[error(
-        "the session's KMS key {key_id} cannot be used: {words}; enable the key, or name another one in the session preferences"
-    )]
-    Unusable {
-        /// The key.
-        key_id: String,
-        /// KMS's words.
+    /// The service is in trouble.
+    #[error("{service} failed: {words}; try again")]
+    Failed {
+        /// The service.
+        service: &'static str,
+        /// Its words.
         words: String,
     },
     /// Nobody answers at the endpoint.
     #[error(
-        "KMS could not be reached for the session's key: {words}; check the network, the region and AWS_ENDPOINT_URL_KMS"
+        "{service} could not be reached: {words}; check the network, the proxy, region {region} and {variable}"
     )]
     Unreachable {
+        /// The service.
+        service: &'static str,
+        /// The region whose endpoint it was, unless another was named.
+        region: String,
+        /// The variable that names another endpoint.
+        variable: &'static str,
         /// What happened.
         words: String,
     },
+    /// A request that cannot be made, or an answer that cannot be understood.
+    #[error("{operation} of {service} failed: {words}; check {variable}")]
+    Malformed {
+        /// The service.
+        service: &'static str,
+        /// What was asked.
+        operation: &'static str,
+        /// What the SDK found wrong.
+        words: String,
+        /// The variable that names another endpoint.
+        variable: &'static str,
+    },
     /// Another refusal.
-    #[error("KMS gave no data key for {key_id}: {words}")]
+    #[error("{service} refused {operation}: {words}")]
     Refused {
-        /// The key.
-        key_id: String,
-        /// KMS's words, or the SDK's.
+        /// The service.
+        service: &'static str,
+        /// What was asked.
+        operation: &'static str,
+        /// The service's words.
         words: String,
     },
-    /// The answer lacks the key or its ciphertext.
-    #[error("KMS answered without a data key; check AWS_ENDPOINT_URL_KMS")]
-    Incomplete,
+    /// An answer that lacks what it is for.
+    #[error("{service} answered {operation} without {missing}; check {variable}")]
+    Incomplete {
+        /// The service.
+        service: &'static str,
+        /// What was asked.
+        operation: &'static str,
+        /// What is not there.
+        missing: &'static str,
+        /// The variable that names another endpoint.
+        variable: &'static str,
+    },
 }
 
-/// A profile as part of a sentence; nothing if none was named.
-fn of(profile: Option<&str>) -> String {
-    profile.map_or_else(String::new, |profile| format!(" of profile {profile}"))
-}
-
-/// Details at the end of a sentence; nothing if there are none.
-fn in_brackets(words: &str) -> String {
-    if words.is_empty() {
-        String::new()
-    } else {
-        format!(" ({words})")
-    }
-}
-
-/// What was asked for, and how.
-pub(crate) struct Subject<'a> {
-    pub(crate) key_id: &'a str,
-    pub(crate) region: Option<&'a str>,
+/// Which call it was, and whose.
+pub(crate) struct Call<'a> {
+    pub(crate) service: Service,
+    pub(crate) operation: &'static str,
+    /// What the caller named: a target, a session, a key.
+    pub(crate) resource: &'a str,
+    pub(crate) region: &'a str,
     pub(crate) profile: Option<&'a str>,
 }
 
-impl Subject<'_> {
-    fn profile(&self) -> Option<String> {
-        self.profile.map(str::to_owned)
-    }
+/// A service as a user knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Ssm,
+    Kms,
+}
 
-    /// `command` for the profile that was named.
-    fn command(&self, command: &str) -> String {
-        match self.profile {
-            Some(profile) => format!("{command} --profile {profile}"),
-            None => command.to_owned(),
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ssm => "Systems Manager",
+            Self::Kms => "KMS",
         }
     }
 
-    /// The region in the key's ARN, if the key is given by one.
-    fn key_region(&self) -> Option<&str> {
-        let mut parts = self.key_id.split(':');
-        let is_arn = parts.next() == Some("arn");
-        let (_partition, service, region) = (parts.next()?, parts.next()?, parts.next()?);
-        (is_arn && service == "kms").then_some(region)
+    /// In IAM.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Ssm => "ssm",
+            Self::Kms => "kms",
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Ssm => "AWS_ENDPOINT_URL_SSM",
+            Self::Kms => "AWS_ENDPOINT_URL_KMS",
+        }
     }
 }
 
-impl KmsError {
-    pub(crate) fn from_sdk(
-        error: &SdkError<GenerateDataKeyError, HttpResponse>,
-        subject: &Subject<'_>,
-    ) -> Self {
-        match error {
-            SdkError::ServiceError(refusal) => Self::from_refusal(refusal.err(), subject),
-            SdkError::TimeoutError(_) => Self::Unreachable {
-                words: words(error),
-            },
-            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-                Self::Unreachable {
-                    words: words(error),
-                }
-            }
-            _ => Self::from_chain(error, subject),
-        }
-    }
-
-    fn from_refusal(refusal: &GenerateDataKeyError, subject: &Subject<'_>) -> Self {
-        let code = refusal.code().unwrap_or_default();
-        let words = match refusal.message() {
-            Some(message) => message.trim_end_matches('.').to_owned(),
-            None if code.is_empty() => "it did not say why".to_owned(),
-            None => code.to_owned(),
-        };
-        let key_id = subject.key_id.to_owned();
-        let region = subject.region.unwrap_or("the default region").to_owned();
-        match code {
-            "AccessDeniedException" | "AccessDenied" => Self::AccessDenied { key_id, words },
-            "NotFoundException" | "InvalidArnException" => match subject.key_region() {
-                Some(key_region) if key_region != region => {
-                    let key_region = key_region.to_owned();
-                    Self::WrongRegion {
-                        key_id,
-                        key_region,
-                        region,
-                        words,
-                    }
-                }
-                _ => Self::NotFound {
-                    key_id,
-                    region,
+impl AwsError {
+    /// What every service may answer. What a service alone says has been looked for before.
+    pub(crate) fn common(failure: Failure, call: &Call<'_>) -> Self {
+        let service = call.service.name();
+        let (code, status, words) = match failure {
+            Failure::Unreachable(words) => {
+                return Self::Unreachable {
+                    service,
+                    region: call.region.to_owned(),
+                    variable: call.service.variable(),
                     words,
-                },
+                };
+            }
+            Failure::Other(words) => {
+                return Self::Malformed {
+                    service,
+                    operation: call.operation,
+                    words,
+                    variable: call.service.variable(),
+                };
+            }
+            Failure::Refused {
+                code,
+                status,
+                words,
+            } => (code, status, words),
+        };
+        match code.as_str() {
+            "AccessDeniedException" | "AccessDenied" => Self::AccessDenied {
+                action: action(&words).map_or_else(
+                    || format!("{}:{}", call.service.prefix(), call.operation),
+                    str::to_owned,
+                ),
+                resource: resource(&words).unwrap_or(call.resource).to_owned(),
+                words,
             },
-            "DisabledException"
-            | "KMSInvalidStateException"
-            | "InvalidKeyUsageException"
-            | "KeyUnavailableException" => Self::Unusable { key_id, words },
-            "ExpiredTokenException"
-            | "ExpiredToken"
-            | "UnrecognizedClientException"
+            "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => {
+                CredentialsError::Expired {
+                    profile: call.profile.map(str::to_owned),
+                    words,
+                }
+                .into()
+            }
+            "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "InvalidSignatureException"
-            | "MissingAuthenticationTokenException" => Self::CredentialsRejected {
-                profile: subject.profile(),
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "MissingAuthenticationTokenException" => CredentialsError::Rejected {
+                profile: call.profile.map(str::to_owned),
                 words,
-            },
-            _ => Self::Refused { key_id, words },
+            }
+            .into(),
+            _ if status == 429 || code.contains("Throttl") || code == "TooManyUpdates" => {
+                Self::Throttled { service, words }
+            }
+            _ if status >= 500 || code == "InternalServerError" => Self::Failed { service, words },
+            _ => Self::refused(call, words),
         }
     }
 
-    /// The request never left: mostly for want of credentials.
-    fn from_chain(error: &(dyn Error + 'static), subject: &Subject<'_>) -> Self {
-        let profile = subject.profile();
-        let words = words(error);
-        let chain = words.to_lowercase();
-        let says = |text: &str| chain.contains(text);
-        if says("sso token") || says("unauthorizedexception") {
-            return Self::SignInExpired {
-                profile,
-                command: subject.command("aws sso login"),
-            };
-        }
-        if says("login token") {
-            return Self::SignInExpired {
-                profile,
-                command: subject.command("aws login"),
-            };
-        }
-        let of_credentials = causes(error).any(|cause| cause.is::<CredentialsError>());
-        if of_credentials || says("credential") {
-            let advice = match subject.profile {
-                Some(profile) => format!("check profile {profile} in ~/.aws/config, or sign in"),
-                None => "run `aws configure` or `aws sso login`, or name a profile".to_owned(),
-            };
-            tracing::debug!(words, "no credentials");
-            // That every source there is had nothing needs no list of them.
-            let words = match subject.profile {
-                None if says("no credentials found in chain") => String::new(),
-                _ => words,
-            };
-            return Self::NoCredentials {
-                profile,
-                advice,
-                words,
-            };
-        }
-        if causes(error).any(|cause| cause.is::<ConnectError>()) {
-            return Self::Unreachable { words };
-        }
+    fn refused(call: &Call<'_>, words: String) -> Self {
         Self::Refused {
-            key_id: subject.key_id.to_owned(),
+            service: call.service.name(),
+            operation: call.operation,
             words,
         }
     }
-}
 
-/// The error and its causes, outermost first.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-/// The messages behind an error of the SDK on one line, without those that say nothing new.
-fn words(error: &(dyn Error + 'static)) -> String {
-    let mut words = String::new();
-    for cause in causes(error)
-        .skip(1)
-        .filter(|cause| !cause.is::<ConnectorError>())
-    {
-        let text = cause.to_string();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = text.trim_end_matches('.');
-        // One of them would print the whole request.
-        let says_nothing = text.is_empty() || text == NOT_ENABLED || text.contains("Request {");
-        if says_nothing || words.contains(text) {
-            continue;
+    pub(crate) fn incomplete(call: &Call<'_>, missing: &'static str) -> Self {
+        Self::Incomplete {
+            service: call.service.name(),
+            operation: call.operation,
+            missing,
+            variable: call.service.variable(),
         }
-        if !words.is_empty() {
-            words.push_str(": ");
-        }
-        words.push_str(text);
     }
-    words
+
+    /// Whether other credentials may help, such as those of a sign-in that has been renewed
+    /// meanwhile.
+    pub(crate) fn is_of_credentials(&self) -> bool {
+        matches!(self, Self::Credentials(_))
+    }
+
+    fn kind(&self) -> ApiErrorKind {
+        match self {
+            Self::Credentials(error) => error.kind(),
+            Self::Session(SessionError::Gone { .. }) => ApiErrorKind::Gone,
+            Self::Throttled { .. } | Self::Failed { .. } | Self::Unreachable { .. } => {
+                ApiErrorKind::Transient
+            }
+            _ => ApiErrorKind::Refused,
+        }
+    }
 }
 
-/// What the SDK calls a source of credentials that is not set up.
-const NOT_ENABLED: &str = "the credential provider was not enabled";
+impl From<AwsError> for ApiError {
+    fn from(error: AwsError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

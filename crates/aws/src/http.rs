@@ -16,33 +16,47 @@ use aws_smithy_types::body::SdkBody;
 use http::HeaderValue;
 use http::Request;
 use http::Uri;
+use http::header::DATE;
 use http::header::HOST;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use ssm_session::ConnectError;
 use ssm_session::Connection;
 use ssm_session::Connector;
 use tokio::time::timeout;
 
+use crate::clock::Clock;
+
 /// Time from a request to the header of its answer, where the SDK names none.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// The other end is there, or is not, and says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("there was no answer within {} s", .0.as_secs_f32())]
+pub(crate) struct NoAnswer(Duration);
 
 /// Makes a connection per request, plain or over TLS as the endpoint says. The few requests of a
 /// session do not pay for a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     connector: Connector,
+    clock: Clock,
     connect_limit: Option<Duration>,
     read_limit: Duration,
 }
 
 impl Http {
-    pub(crate) fn new(connector: Connector) -> Self {
+    pub(crate) fn new(connector: Connector, clock: Clock) -> Self {
         Self {
             connector,
+            clock,
             connect_limit: None,
             read_limit: READ_LIMIT,
         }
+    }
+
+    /// The clock that learns from the answers.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     async fn send(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
@@ -60,8 +74,15 @@ impl Http {
         });
         let answer = timeout(self.read_limit, sender.send_request(request))
             .await
-            .map_err(|elapsed| ConnectorError::timeout(elapsed.into()))?
+            .map_err(|_| ConnectorError::timeout(NoAnswer(self.read_limit).into()))?
             .map_err(|error| io(error.into()))?;
+        if let Some(date) = answer
+            .headers()
+            .get(DATE)
+            .and_then(|date| date.to_str().ok())
+        {
+            self.clock.learn(date);
+        }
         HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(user)
     }
 
@@ -80,12 +101,16 @@ impl Http {
         let connected = match self.connect_limit {
             Some(limit) => timeout(limit, connecting)
                 .await
-                .map_err(|elapsed| ConnectorError::timeout(elapsed.into()).never_connected())?,
+                .map_err(|_| ConnectorError::timeout(NoAnswer(limit).into()).never_connected())?,
             None => connecting.await,
         };
-        connected.map_err(|error| match error {
-            ConnectError::Timeout { .. } => ConnectorError::timeout(error.into()).never_connected(),
-            other => io(other.into()).never_connected(),
+        connected.map_err(|error| {
+            let failure = if error.is_timeout() {
+                ConnectorError::timeout(error.into())
+            } else {
+                io(error.into())
+            };
+            failure.never_connected()
         })
     }
 }
@@ -139,6 +164,7 @@ impl HttpClient for Http {
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(Self {
             connector: self.connector.clone(),
+            clock: self.clock.clone(),
             connect_limit: settings.connect_timeout(),
             read_limit: settings.read_timeout().unwrap_or(READ_LIMIT),
         })

@@ -8,6 +8,13 @@ use clap::Parser;
 use clap::Subcommand;
 use ssm_session_proto::Secret;
 
+mod network;
+mod ssh;
+
+pub(crate) use network::AwsArgs;
+pub(crate) use network::NetworkArgs;
+pub(crate) use ssh::SshArgs;
+
 /// Connect to sessions of AWS Systems Manager Session Manager
 ///
 /// The AWS CLI and other tools start this program in place of AWS's session-manager-plugin, with arguments of their
@@ -15,7 +22,7 @@ use ssm_session_proto::Secret;
 /// optionally a profile, the request and an endpoint. Then it behaves exactly as AWS's plugin does. Everything below
 /// is for use by hand and in scripts.
 #[derive(Debug, Parser)]
-#[command(name = "session-manager-plugin", disable_version_flag = true, after_help = EXIT_STATUSES)]
+#[command(name = "session-manager-plugin", disable_version_flag = true, after_help = EXIT_STATUSES, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub log: LogArgs,
@@ -28,15 +35,16 @@ pub(crate) struct LogArgs {
     /// Log what happens to standard error; twice for every message on the wire
     ///
     /// RUST_LOG, a list of `level` or `target=level`, wins over this.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = LOGGING)]
     pub verbose: u8,
     /// Log to this file instead, which only you can read
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = LOGGING)]
     pub log_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Ssh(Box<SshArgs>),
     Connect(Box<ConnectArgs>),
     /// Print this program's version, and the one it reports to AWS
     Version,
@@ -56,7 +64,7 @@ pub(crate) enum Command {
 /// The token lets whoever has it into the session, and arguments can be read by every user of this machine. Hand it
 /// over in an environment variable or on standard input wherever others are logged in.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUSES)]
+#[command(after_help = EXIT_STATUSES, after_long_help = AFTER_HELP)]
 pub(crate) struct ConnectArgs {
     /// StartSession's response as JSON, keys in any case; `-` reads it from standard input
     ///
@@ -96,15 +104,10 @@ pub(crate) struct ConnectArgs {
     /// at once.
     #[arg(long, value_name = "JSON", value_parser = secret)]
     pub parameters: Option<Secret>,
-    /// Profile with the credentials for KMS
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Region of the session, for KMS
-    #[arg(long, value_name = "NAME")]
-    pub region: Option<String>,
-    /// Endpoint of the Systems Manager API, as given to StartSession; http or https
-    #[arg(long, value_name = "URL")]
-    pub endpoint_url: Option<String>,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// Allow a stream URL with ws:// to another machine
     ///
     /// Token and keystrokes then travel readable by everyone on the way. To this machine itself ws:// is always
@@ -118,9 +121,49 @@ fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
 
-const EXIT_STATUSES: &str = "\
+const LOGGING: &str = "Logging";
+
+macro_rules! exit_statuses {
+    () => {
+        "\
 Exit status: the remote command's where there is one, else 0; 1 no session, or cut off; 2 mistakes in the arguments; \
-128 and its number after a signal; 255 a mistake in this program.";
+128 and its number after a signal; 255 a mistake in this program."
+    };
+}
+
+const EXIT_STATUSES: &str = exit_statuses!();
+
+const AFTER_HELP: &str = concat!(
+    exit_statuses!(),
+    "
+
+Environment, also for use as a drop-in:
+  AWS_PROFILE, AWS_REGION and all others of the AWS CLI
+      as there, and so are ~/.aws/config and credentials of every kind
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY
+      proxies: http://, https:// or socks5://, with user:password@ if needed
+  AWS_CA_BUNDLE
+      a PEM file with certificate authorities to trust besides the system's;
+      ca_bundle of the profile unless set
+  SSL_CERT_FILE
+      another, as in programs that use OpenSSL
+  SSM_SESSION_ALLOW_STREAM_HOSTS
+      as --allow-stream-host, separated by commas
+  SSM_SESSION_STREAM_HOST
+      as --stream-host
+  SSM_PLUGIN_SKIP_CLIENT_CONFIGURE
+      `true` leaves the session's connection unsigned; KMS, resuming and
+      ending by the API still look for credentials when they need them
+  SSM_SESSION_CONFIG
+      the configuration file
+
+Configuration file: ~/.config/session-manager-plugin/config.toml, below
+$XDG_CONFIG_HOME if that is set, on Windows below %APPDATA%
+  allow-stream-hosts = [\"HOST\", ...]
+      as --allow-stream-host
+  stream-host = \"HOST[:PORT]\"
+      as --stream-host"
+);
 
 #[cfg(test)]
 mod tests {

@@ -2,17 +2,15 @@
 
 use std::io;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use ssm_session::ConnectError;
-use ssm_session::Connector;
 use ssm_session::ControlPlane;
 use ssm_session::Options;
 use ssm_session::Session;
 use ssm_session::SessionEvent;
-use ssm_session_aws::KmsDataKeys;
+use ssm_session::SessionStart;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Signal;
 use ssm_session_terminal::Streams;
@@ -26,6 +24,8 @@ use crate::settings::Task;
 
 mod connect;
 mod drop_in;
+mod own;
+mod ssh;
 
 /// Runs a task to its end.
 pub(crate) fn run(task: Task) -> ExitStatus {
@@ -36,6 +36,7 @@ pub(crate) fn run(task: Task) -> ExitStatus {
         Task::Usage(help) => written(help.print(), ExitStatus::Success),
         Task::DropIn(task) => drop_in::run(*task),
         Task::Connect(task) => connect::run(*task),
+        Task::Ssh(task) => ssh::run(*task),
     }
 }
 
@@ -52,10 +53,10 @@ fn written(result: io::Result<()>, status: ExitStatus) -> ExitStatus {
 /// # Errors
 ///
 /// When one of them cannot be had.
-fn with_console<F: Future<Output = ExitStatus>>(
-    task: SessionTask,
+fn with_console<S, F: Future<Output = ExitStatus>>(
+    task: SessionTask<S>,
     streams: Streams,
-    body: impl FnOnce(SessionSettings, Console) -> F,
+    body: impl FnOnce(S, Console) -> F,
 ) -> anyhow::Result<ExitStatus> {
     logging::start(&task.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -72,20 +73,37 @@ fn with_console<F: Future<Output = ExitStatus>>(
     status
 }
 
-/// Opens the session's connection.
+/// Opens the connection of a session that others have started. One that is not waited for any more is ended.
+///
+/// # Errors
+///
+/// As [`open`].
+async fn open_started(
+    console: &mut Console,
+    settings: &SessionSettings,
+) -> Result<Session, NoSession> {
+    let options = options(settings);
+    let control_plane = options.control_plane.clone();
+    let opened = open(console, settings.start.clone(), options).await;
+    if let (Err(NoSession::Signalled(_)), Some(control_plane)) = (&opened, control_plane) {
+        terminate(control_plane.as_ref(), &settings.start.session_id).await;
+    }
+    opened
+}
+
+/// Opens a session's connection.
 ///
 /// # Errors
 ///
 /// The signal that ended the wait, or why there is no connection.
-async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Session, NoSession> {
-    let host = format!("the connection to {}", settings.start.stream_url.host());
-    match console
-        .wait_for(
-            host,
-            ssm_session::connect(settings.start.clone(), options(settings)),
-        )
-        .await
-    {
+async fn open(
+    console: &mut Console,
+    start: SessionStart,
+    options: Options,
+) -> Result<Session, NoSession> {
+    let host = format!("the connection to {}", start.stream_url.host());
+    let connecting = ssm_session::connect(start, options);
+    match console.wait_for(host, connecting).await {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(error)) => Err(NoSession::Failed(not_connected(error))),
         Err(signal) => Err(NoSession::Signalled(signal)),
@@ -95,26 +113,46 @@ async fn open(console: &mut Console, settings: &SessionSettings) -> Result<Sessi
 /// Ends a session that there is no use for, so that it does not stay at the service until its time is up. Nothing is
 /// said of it, whether it succeeds or not: the user has been told what matters.
 async fn abandon(console: &mut Console, settings: &SessionSettings) {
+    let options = options(settings);
+    let control_plane = options.control_plane.clone();
     let ended = async {
-        let mut session = ssm_session::connect(settings.start.clone(), options(settings)).await?;
-        while let Some(event) = session.next_event().await {
-            // Before that the agent would throw the wish away (`docs/PROTOCOL.md` 5).
-            if let SessionEvent::Established(_) = event {
-                session.terminate();
-            }
+        // The agent ends it on a word of ours, for which nobody needs credentials; and where it does not, the session
+        // itself asks the API.
+        if let Err(error) = end_over_connection(settings.start.clone(), options).await
+            && let Some(control_plane) = control_plane
+        {
+            tracing::debug!(%error, "the session is ended by the API");
+            terminate(control_plane.as_ref(), &settings.start.session_id).await;
         }
-        Ok::<_, ConnectError>(())
     };
-    match console
-        .wait_for(
-            "the session to end",
-            tokio::time::timeout(ABANDON_LIMIT, ended),
-        )
-        .await
-    {
-        Ok(Ok(Ok(()))) => tracing::debug!("the session was ended"),
-        Ok(Ok(Err(error))) => tracing::debug!(%error, "the session was not ended"),
-        Ok(Err(_)) | Err(_) => tracing::debug!("the session's end was not waited for"),
+    let ended = tokio::time::timeout(ABANDON_LIMIT, ended);
+    if !matches!(
+        console.wait_for("the session to end", ended).await,
+        Ok(Ok(()))
+    ) {
+        tracing::debug!("the session's end was not waited for");
+    }
+}
+
+async fn end_over_connection(start: SessionStart, options: Options) -> Result<(), ConnectError> {
+    let mut session = ssm_session::connect(start, options).await?;
+    while let Some(event) = session.next_event().await {
+        // Before that the agent would throw the wish away (`docs/PROTOCOL.md` 5).
+        if let SessionEvent::Established(_) = event {
+            session.terminate();
+        }
+    }
+    Ok(())
+}
+
+/// Ends a session by the API, within a time limit and whatever signals come. It is not an error of this program if that
+/// does not work.
+async fn terminate(control_plane: &dyn ControlPlane, session_id: &str) {
+    let ending = control_plane.terminate_session(session_id);
+    match tokio::time::timeout(TERMINATE_LIMIT, ending).await {
+        Ok(Ok(())) => tracing::debug!("the session was ended"),
+        Ok(Err(error)) => tracing::debug!(%error, "the session was not ended"),
+        Err(_) => tracing::debug!("the session was not ended in time"),
     }
 }
 
@@ -139,22 +177,11 @@ fn options(settings: &SessionSettings) -> Options {
     Options {
         target: settings.target.clone(),
         client_id: settings.client_id,
-        control_plane: Some(control_plane(settings)),
-        ..Options::default()
+        ..settings.api.options(settings.api.control_plane(None))
     }
-}
-
-/// Keys for encrypted sessions, from KMS. Nothing is looked up before the first is asked for.
-fn control_plane(settings: &SessionSettings) -> Arc<dyn ControlPlane> {
-    let mut keys = KmsDataKeys::new(Connector::default());
-    if let Some(region) = settings.kms_region() {
-        keys = keys.region(region);
-    }
-    if let Some(profile) = &settings.profile {
-        keys = keys.profile(profile);
-    }
-    Arc::new(keys)
 }
 
 /// For ending a session that there is no use for, connecting included. An answer takes a second on a bad day.
-const ABANDON_LIMIT: Duration = Duration::from_secs(5);
+const ABANDON_LIMIT: Duration = Duration::from_secs(8);
+/// For one call of TerminateSession, with the look-up of credentials.
+const TERMINATE_LIMIT: Duration = Duration::from_secs(3);

@@ -7,17 +7,24 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 use ssm_session::SessionStart;
-use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_proto::CLIENT_VERSION;
 use ssm_session_proto::Secret;
 use ssm_session_terminal::one_line;
 
+use crate::api;
+use crate::api::ApiSettings;
+use crate::args::NetworkArgs;
+use crate::endpoint;
 use crate::env_vars;
 use crate::port::PortRequest;
 use crate::response::Response;
 use crate::response::kind;
 use crate::session::SessionSettings;
+use crate::settings::Mistakes;
+use crate::settings::Network;
+use crate::settings::Variables;
+use crate::settings::refusal;
 
 mod port_texts;
 
@@ -45,6 +52,7 @@ pub(crate) fn is_drop_in(words: &[OsString]) -> bool {
         return true;
     }
     let ours = [
+        "ssh",
         "connect",
         "version",
         "help",
@@ -85,7 +93,11 @@ pub(crate) enum Call {
 
 /// Reads the words after the program's name; `response` is what stood in the environment variable that
 /// [`response_variable`] names.
-pub(crate) fn read(words: &[OsString], response: Option<OsString>) -> Call {
+pub(crate) fn read(
+    words: &[OsString],
+    response: Option<OsString>,
+    variables: Variables<'_>,
+) -> Call {
     match words {
         [] => Call::Text(INSTALLED.to_owned()),
         [version] if version == "--version" => Call::Text(format!("{CLIENT_VERSION}\n")),
@@ -96,7 +108,7 @@ pub(crate) fn read(words: &[OsString], response: Option<OsString>) -> Call {
         [_, _, operation, ..] if operation != START_SESSION => {
             Call::Text("Invalid Operation".to_owned())
         }
-        _ => match start(words, response) {
+        _ => match start(words, response, variables) {
             Ok(settings) => Call::Start(Box::new(settings)),
             Err(reason) => Call::Text(cannot_start(&reason)),
         },
@@ -113,6 +125,11 @@ pub(crate) fn starting(shown_id: &str) -> String {
     format!("\nStarting session with SessionId: {shown_id}\n")
 }
 
+/// The text at the end of a session that was gone when its lost connection was to be resumed.
+pub(crate) fn timed_out(shown_id: &str) -> String {
+    format!("Session: {shown_id} timed out.\n")
+}
+
 /// The text at the end of every session. `reason` is the service's or the agent's, where they gave one.
 pub(crate) fn ending(shown_id: &str, reason: &str) -> String {
     if reason.is_empty() {
@@ -122,7 +139,11 @@ pub(crate) fn ending(shown_id: &str, reason: &str) -> String {
     }
 }
 
-fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettings, String> {
+fn start(
+    words: &[OsString],
+    response: Option<OsString>,
+    variables: Variables<'_>,
+) -> Result<SessionSettings, String> {
     let (place, text) = response_text(words, response)?;
     let mut response = Response::parse(&text).map_err(|fault| format!("{place} {fault}"))?;
     let mut faults = Vec::new();
@@ -135,24 +156,34 @@ fn start(words: &[OsString], response: Option<OsString>) -> Result<SessionSettin
     if !faults.is_empty() {
         return Err(format!("in {place}, {}", faults.join(", ")));
     }
-    let stream_url = StreamUrl::parse(&stream_url, &StreamPolicy::default())
-        .map_err(|error| format!("in {place}, StreamUrl cannot be used: {error}"))?;
-    let Rest {
-        region,
-        profile,
-        request,
-    } = rest(words)?;
+    let rest = rest(words)?;
+    let mut mistakes = Mistakes::default();
+    let profile = rest.profile;
+    let args = NetworkArgs::default();
+    let network = Network::read(&args, profile.as_deref(), variables, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes.sentence());
+    }
+    let region = api::region(rest.region, &stream_url);
+    let stream_url = StreamUrl::parse(&stream_url, &network.policy).map_err(|error| {
+        let reason = refusal(&error);
+        format!("in {place}, StreamUrl cannot be used: {reason}")
+    })?;
     Ok(SessionSettings {
         start: SessionStart {
             session_id,
             stream_url,
             token,
         },
-        target: request.target,
+        target: rest.request.target,
         client_id: None,
-        region,
-        profile,
-        port: request.port,
+        api: ApiSettings {
+            region,
+            profile,
+            endpoint: rest.endpoint,
+            network,
+        },
+        port: rest.request.port,
     })
 }
 
@@ -185,6 +216,7 @@ struct Rest {
     region: Option<String>,
     profile: Option<String>,
     request: Request,
+    endpoint: Option<String>,
 }
 
 /// What matters of the request.
@@ -194,8 +226,8 @@ struct Request {
     port: PortRequest,
 }
 
-/// Reads profile, request and endpoint. The endpoint, which may be empty, the ECS API's or a WebSocket's, is what the
-/// caller reached its own API by: nothing in a session depends on it.
+/// Reads profile, request and endpoint. The endpoint is what the caller reached its own API by, and is left aside where
+/// that is another than ours.
 fn rest(words: &[OsString]) -> Result<Rest, String> {
     let region = Some(utf_8(words, 2)?).filter(|region| !region.is_empty());
     let mut profile = Some(utf_8(words, 4)?).filter(|profile| !profile.is_empty());
@@ -215,10 +247,12 @@ fn rest(words: &[OsString]) -> Result<Rest, String> {
         request(&text)
             .map_err(|fault| format!("argument {request_at} (the StartSession request) {fault}"))?
     };
+    let endpoint = utf_8(words, request_at + 1)?;
     Ok(Rest {
         region,
         profile,
         request,
+        endpoint: endpoint::systems_manager(&endpoint).map(str::to_owned),
     })
 }
 

@@ -13,3 +13,23 @@ pub(crate) const LOG_FILE: &str = "SSM_SESSION_LOG_FILE";
 
 /// What is logged: `level` or `target=level`, separated by commas. Wins over `-v`.
 pub(crate) const RUST_LOG: &str = "RUST_LOG";
+
+/// Hosts the session's connection may lead to besides AWS's, separated by commas.
+pub(crate) const ALLOW_STREAM_HOSTS: &str = "SSM_SESSION_ALLOW_STREAM_HOSTS";
+
+/// Host, with or without a port, that takes the place of the stream URL's.
+pub(crate) const STREAM_HOST: &str = "SSM_SESSION_STREAM_HOST";
+
+/// Path of the configuration file.
+pub(crate) const CONFIG: &str = "SSM_SESSION_CONFIG";
+
+/// `true` leaves the session's connection unsigned, so that no credentials are looked up for it. AWS's plugin looks none
+/// up at all then; here what cannot do without them still does: KMS, resuming, ending by the API.
+pub(crate) const SKIP_CLIENT_CONFIGURE: &str = "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE";
+
+/// A PEM file with certificate authorities, as everywhere in AWS's tools.
+pub(crate) const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// A PEM file with certificate authorities, as in programs that use OpenSSL: there it takes the place of the system's, and
+/// so it does here where the system's are OpenSSL's.
+pub(crate) const SSL_CERT_FILE: &str = "SSL_CERT_FILE";

@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use anyhow::Context as _;
+use ssm_session_aws::SECRETIVE_TARGETS;
 use ssm_session_terminal::is_raw;
+use tracing::Metadata;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -60,6 +63,7 @@ pub(crate) fn start(settings: &LogSettings) -> anyhow::Result<()> {
     tracing_subscriber::registry()
         .with(layer)
         .with(targets)
+        .with(filter_fn(is_free_of_secrets))
         .init();
     if let Some(Err(error)) = parsed {
         // It is often set for other programs, whose filters know more than ours.
@@ -79,6 +83,14 @@ fn targets(verbose: u8) -> Targets {
         .with_default(LevelFilter::WARN)
         .with_target("session_manager_plugin", ours)
         .with_target("ssm_session", ours)
+}
+
+/// Whether an event can be logged whatever the user asked for.
+fn is_free_of_secrets(event: &Metadata<'_>) -> bool {
+    let target = event.target();
+    !SECRETIVE_TARGETS
+        .iter()
+        .any(|secretive| target.starts_with(secretive))
 }
 
 /// Opens a file to append to that only its owner can read, also when it was there before.

@@ -2,19 +2,24 @@
 
 use std::process::ExitCode;
 
+mod api;
 mod args;
 mod commands;
 mod compat;
+mod core_dumps;
+mod endpoint;
 mod env_vars;
 mod exit;
 mod logging;
 mod port;
 mod report;
 mod response;
+mod second_factor;
 mod session;
 mod settings;
 
 fn main() -> ExitCode {
+    core_dumps::forbid();
     // Nothing has started a thread yet, which reading the settings relies on.
     std::panic::catch_unwind(|| commands::run(settings::read()))
         .unwrap_or(exit::ExitStatus::Bug)

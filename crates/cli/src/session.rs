@@ -4,6 +4,7 @@ use ssm_session::SessionStart;
 use ssm_session_terminal::one_line;
 use uuid::Uuid;
 
+use crate::api::ApiSettings;
 use crate::port::PortRequest;
 
 /// A session that has been started, and all that is needed to connect to it.
@@ -13,37 +14,14 @@ pub(crate) struct SessionSettings {
     /// As it was named to StartSession, for the encryption context.
     pub target: Option<String>,
     pub client_id: Option<Uuid>,
-    pub region: Option<String>,
-    pub profile: Option<String>,
+    pub api: ApiSettings,
     pub port: PortRequest,
 }
 
 impl SessionSettings {
     /// The session's id, fit for a terminal.
     pub(crate) fn shown_id(&self) -> String {
-        let mut shown = one_line(self.start.id());
-        if let Some((end, _)) = shown.char_indices().nth(SHOWN_ID) {
-            shown.truncate(end);
-            shown.push('…');
-        }
-        shown
-    }
-
-    /// The region to ask KMS in: the caller's, unless it named none or the pseudo region that some SDKs have; then the
-    /// one that stands in the stream's host name.
-    pub(crate) fn kms_region(&self) -> Option<&str> {
-        let of_host = || {
-            self.start
-                .stream_url
-                .host()
-                .strip_prefix("ssmmessages.")?
-                .split('.')
-                .next()
-        };
-        match self.region.as_deref() {
-            None | Some("" | "aws-global") => of_host(),
-            region => region,
-        }
+        shown_id(&self.start)
     }
 
     /// The node, or whatever else the session is with.
@@ -52,6 +30,16 @@ impl SessionSettings {
             .as_deref()
             .map_or_else(|| "the node".to_owned(), one_line)
     }
+}
+
+/// A session's id, fit for a terminal.
+pub(crate) fn shown_id(start: &SessionStart) -> String {
+    let mut shown = one_line(start.id());
+    if let Some((end, _)) = shown.char_indices().nth(SHOWN_ID) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
 }
 
 /// Characters; real ones have about a hundred at most.
@@ -65,22 +53,17 @@ mod tests {
 
     use super::*;
 
-    fn start(session_id: &str, host: &str) -> SessionStart {
-        let url = format!("wss://{host}/x");
-        SessionStart {
-            session_id: session_id.to_owned(),
-            stream_url: StreamUrl::parse(&url, &StreamPolicy::default()).unwrap(),
-            token: Secret::new("the-token"),
-        }
-    }
-
     fn settings(session_id: &str) -> SessionSettings {
+        let url = "wss://ssmmessages.eu-west-1.amazonaws.com/x";
         SessionSettings {
-            start: start(session_id, "example.com"),
+            start: SessionStart {
+                session_id: session_id.to_owned(),
+                stream_url: StreamUrl::parse(url, &StreamPolicy::default()).unwrap(),
+                token: Secret::new("the-token"),
+            },
             target: None,
             client_id: None,
-            region: None,
-            profile: None,
+            api: ApiSettings::default(),
             port: PortRequest::default(),
         }
     }
@@ -96,24 +79,6 @@ mod tests {
     #[test]
     fn a_token_in_place_of_an_id_is_not_shown() {
         assert!(!settings("the-token").shown_id().contains("the-token"));
-    }
-
-    #[test]
-    fn the_region_is_the_callers_or_else_the_streams() {
-        let region_for = |region: Option<&str>, host: &str| {
-            let region = region.map(str::to_owned);
-            let settings = SessionSettings {
-                start: start("s", host),
-                region,
-                ..settings("s")
-            };
-            settings.kms_region().map(str::to_owned)
-        };
-        let host = "ssmmessages.eu-west-1.amazonaws.com";
-        assert_eq!(region_for(Some("us-east-1"), host).unwrap(), "us-east-1");
-        assert_eq!(region_for(Some("aws-global"), host).unwrap(), "eu-west-1");
-        assert_eq!(region_for(None, host).unwrap(), "eu-west-1");
-        assert_eq!(region_for(None, "127.0.0.1:80"), None);
     }
 
     #[test]

@@ -17,7 +17,19 @@ use crate::env_vars;
 use crate::logging::LogSettings;
 use crate::session::SessionSettings;
 
+pub(crate) mod checks;
+mod config_file;
 mod connect;
+mod mistakes;
+mod network;
+mod ssh;
+mod variables;
+
+pub(crate) use mistakes::Mistakes;
+pub(crate) use network::Network;
+pub(crate) use network::refusal;
+pub(crate) use ssh::SshSettings;
+pub(crate) use variables::Variables;
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -29,15 +41,17 @@ pub(crate) enum Task {
     /// Print help, or what clap found wrong with the arguments.
     Usage(clap::Error),
     /// Run a session as AWS's plugin does.
-    DropIn(Box<SessionTask>),
+    DropIn(Box<SessionTask<SessionSettings>>),
     /// Run a session in our own manner.
-    Connect(Box<SessionTask>),
+    Connect(Box<SessionTask<SessionSettings>>),
+    /// Start a session and run it in our own manner.
+    Ssh(Box<SessionTask<SshSettings>>),
 }
 
 /// A session to run, and where its log goes.
 #[derive(Debug)]
-pub(crate) struct SessionTask {
-    pub session: SessionSettings,
+pub(crate) struct SessionTask<S> {
+    pub session: S,
     pub log: LogSettings,
 }
 
@@ -50,10 +64,17 @@ pub(crate) fn read() -> Task {
     let program = words.next().unwrap_or_else(|| PROGRAM.into());
     let words: Vec<OsString> = words.collect();
     let environment = Environment::take(&words);
-    task(program, words, environment, &mut io::stdin().lock())
+    let variables = Variables::new(&|name| std::env::var_os(name));
+    task(
+        program,
+        words,
+        environment,
+        variables,
+        &mut io::stdin().lock(),
+    )
 }
 
-/// What of the environment matters to this program itself.
+/// What of the environment is read before anything else.
 #[derive(Debug, Default)]
 struct Environment {
     response: Option<OsString>,
@@ -96,10 +117,11 @@ fn task(
     program: OsString,
     words: Vec<OsString>,
     environment: Environment,
+    variables: Variables<'_>,
     stdin: &mut dyn BufRead,
 ) -> Task {
     if compat::is_drop_in(&words) {
-        return match compat::read(&words, environment.response) {
+        return match compat::read(&words, environment.response, variables) {
             compat::Call::Text(text) => Task::Print(text),
             compat::Call::Start(session) => Task::DropIn(Box::new(SessionTask {
                 session: *session,
@@ -121,17 +143,20 @@ fn task(
         Ok(args) => args,
         Err(error) => return Task::Usage(error),
     };
+    let log = log_settings(args.log, environment.rust_log);
     match args.command {
         Command::Version => Task::Print(long_version()),
         Command::Connect(connect) => {
-            match connect::resolve(*connect, environment.response, environment.token, stdin) {
-                Ok(session) => Task::Connect(Box::new(SessionTask {
-                    session,
-                    log: log_settings(args.log, environment.rust_log),
-                })),
-                Err(mistakes) => Task::Refuse(mistakes.to_string()),
+            let (response, token) = (environment.response, environment.token);
+            match connect::resolve(*connect, response, token, variables, stdin) {
+                Ok(session) => Task::Connect(Box::new(SessionTask { session, log })),
+                Err(mistakes) => Task::Refuse(mistakes.list("connect")),
             }
         }
+        Command::Ssh(ssh) => match ssh::resolve(*ssh, variables) {
+            Ok(session) => Task::Ssh(Box::new(SessionTask { session, log })),
+            Err(mistakes) => Task::Refuse(mistakes.list("ssh")),
+        },
     }
 }
 
@@ -157,11 +182,18 @@ mod tests {
     use super::*;
 
     const RESPONSE: &str =
-        r#"{"SessionId":"s-1","StreamUrl":"wss://example.com/x","TokenValue":"AAEAA"}"#;
+        r#"{"SessionId":"s-1","StreamUrl":"wss://localhost/x","TokenValue":"AAEAA"}"#;
 
     fn read(words: &[&str], environment: Environment) -> Task {
         let words = words.iter().map(OsString::from).collect();
-        task(PROGRAM.into(), words, environment, &mut io::empty())
+        let variables = Variables::new(&|_| None);
+        task(
+            PROGRAM.into(),
+            words,
+            environment,
+            variables,
+            &mut io::empty(),
+        )
     }
 
     #[test]

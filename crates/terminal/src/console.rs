@@ -23,6 +23,7 @@ use crate::text::with_returns;
 mod conversation;
 mod forward;
 mod gathered;
+mod outage;
 mod outcome;
 mod ports;
 mod relay;
@@ -102,6 +103,21 @@ impl Console {
         what: impl fmt::Display,
         work: impl Future<Output = T>,
     ) -> Result<T, Signal> {
+        self.wait_for_unless(what, work, || false).await
+    }
+
+    /// [`Self::wait_for`] that says nothing while `has_terminal` says that a question of somebody else's stands on the
+    /// terminal.
+    ///
+    /// # Errors
+    ///
+    /// The signal.
+    pub async fn wait_for_unless<T>(
+        &mut self,
+        what: impl fmt::Display,
+        work: impl Future<Output = T>,
+        has_terminal: impl Fn() -> bool,
+    ) -> Result<T, Signal> {
         let mut work = pin!(work);
         let mut patience = Patience::new(io::stderr().is_terminal());
         loop {
@@ -111,7 +127,13 @@ impl Console {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 notice = self.signals.next() => self.note(notice),
-                () = patience.lost() => self.say_waiting(&what).await,
+                () = patience.lost() => {
+                    if has_terminal() {
+                        patience = Patience::new(true);
+                    } else {
+                        self.say_waiting(&what).await;
+                    }
+                }
             }
         }
     }
@@ -183,6 +205,7 @@ impl Console {
     }
 
     async fn flush(&mut self) {
+        let least = Instant::now() + TEXT_LIMIT;
         let flushed = self.output.flushed();
         let mut flushed = pin!(flushed);
         loop {
@@ -191,10 +214,9 @@ impl Console {
                 notice = self.signals.next() => {
                     if let Some(signal) = ending(notice) {
                         self.leaving = Some(Leaving::at_once(signal));
-                        return;
                     }
                 }
-                () = until(self.leaving.map(|leaving| leaving.deadline)) => return,
+                () = until(self.leaving.map(|leaving| leaving.deadline.max(least))) => return,
             }
         }
     }
@@ -207,6 +229,7 @@ impl Console {
 
     /// Waits for room and writes, unless a signal has ended the waiting.
     async fn write(&mut self, stream: OutputStream, data: Bytes) {
+        let least = Instant::now() + TEXT_LIMIT;
         let place = loop {
             tokio::select! {
                 place = self.output.place() => break place,
@@ -215,7 +238,7 @@ impl Console {
                         self.leaving = Some(Leaving::at_once(signal));
                     }
                 }
-                () = until(self.leaving.map(|leaving| leaving.deadline)) => return,
+                () = until(self.leaving.map(|leaving| leaving.deadline.max(least))) => return,
             }
         };
         place.write(stream, data);
@@ -309,9 +332,11 @@ fn printable(stream: OutputStream, text: &str) -> Bytes {
     }
 }
 
-/// For output that is blocked when the end was asked for. Longer than the session's own limit for its end
-/// ([`ssm_session::Timeouts::terminate`]), which is the one to be met.
-const LEAVING_LIMIT: Duration = Duration::from_secs(5);
+/// For output that is blocked when the end was asked for. Longer than the session's own limits for its end, by the far
+/// end and by the API ([`ssm_session::Timeouts::terminate`] for each), which are the ones to be met.
+const LEAVING_LIMIT: Duration = Duration::from_secs(8);
+/// What a text gets in any case, also when the end has been asked for: to leave it takes no time unless a reader blocks.
+const TEXT_LIMIT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

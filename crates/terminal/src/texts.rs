@@ -1,7 +1,10 @@
-//! What the user of a forward reads, in the words of the program.
+//! What a user reads of a session besides its output, in the words of the program.
 
 use std::error::Error as _;
 use std::fmt;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use ssm_session_proto::MAX_UNREAD;
 use ssm_session_proto::PortForm;
@@ -10,12 +13,12 @@ use crate::local_end::CannotListen;
 use crate::local_end::LocalListener;
 use crate::text::one_line;
 
-/// Something that happens to a forward and that its user should know.
+/// Something that happens to a session and that its user should know; most of it to a forward.
 ///
 /// Its [`Display`](fmt::Display) is one plain sentence without a full stop, fit for a terminal.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum PortNews<'a> {
+pub enum News<'a> {
     /// The local end takes connections.
     Opened {
         /// Multiplexed or basic.
@@ -36,9 +39,21 @@ pub enum PortNews<'a> {
     Ending,
     /// There is no local end, so the session is about to end.
     CannotListen(&'a CannotListen),
+    /// The connection was lost, and is being replaced by another.
+    Disconnected {
+        /// When.
+        at: SystemTime,
+        /// What happened to it.
+        reason: &'a str,
+    },
+    /// The session goes on over another connection.
+    Reconnected {
+        /// How long there was none.
+        after: Duration,
+    },
 }
 
-impl fmt::Display for PortNews<'_> {
+impl fmt::Display for News<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Opened { form, at } => {
@@ -67,17 +82,33 @@ impl fmt::Display for PortNews<'_> {
                 }
                 f.write_str(&one_line(&text))
             }
+            Self::Disconnected { at, reason } => write!(
+                f,
+                "the connection is lost since {} UTC, the session is being resumed: {}",
+                time_of_day(*at),
+                one_line(reason)
+            ),
+            Self::Reconnected { after } => {
+                write!(f, "reconnected after {} s", after.as_secs().max(1))
+            }
         }
     }
 }
 
-/// The words of a program for what happens to a forward.
+fn time_of_day(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % (24 * 60 * 60);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+/// The words of a program for what happens to a session.
 ///
 /// They go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error. In a
-/// session that is one connection over standard input and output nothing of this happens.
-pub trait PortTexts: fmt::Debug + Send {
+/// shell or command nothing is said unless standard input is a terminal, and in a session that is one connection over
+/// standard input and output nothing at all.
+pub trait Texts: fmt::Debug + Send {
     /// The text to be printed exactly as it is, line ends included; `None` if there is nothing to say.
-    fn text(&self, news: &PortNews<'_>) -> Option<String> {
+    fn text(&self, news: &News<'_>) -> Option<String> {
         Some(format!("{news}\n"))
     }
 }
@@ -86,7 +117,7 @@ pub trait PortTexts: fmt::Debug + Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainTexts;
 
-impl PortTexts for PlainTexts {}
+impl Texts for PlainTexts {}
 
 #[cfg(test)]
 mod tests {
@@ -98,7 +129,7 @@ mod tests {
     async fn what_happens_is_told_in_one_line_each() {
         let at = LocalListener::open(LocalEnd::Port(0)).unwrap();
         let port = at.port().unwrap();
-        let opened = PortNews::Opened {
+        let opened = News::Opened {
             form: PortForm::Multiplexed,
             at: &at,
         };
@@ -107,15 +138,28 @@ mod tests {
             format!("port {port} is open, waiting for connections\n")
         );
         assert_eq!(
-            PortNews::Overrun.to_string(),
+            News::Overrun.to_string(),
             "one connection was ended because its program did not read for 4 MiB"
         );
     }
 
     #[test]
+    fn a_lost_connection_is_told_with_its_time() {
+        let at = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let reason = "it \x1b[2J broke";
+        assert_eq!(
+            News::Disconnected { at, reason }.to_string(),
+            "the connection is lost since 22:13:20 UTC, the session is being resumed: it \u{fffd}[2J broke"
+        );
+        let after = Duration::from_millis(2500);
+        let told = News::Reconnected { after }.to_string();
+        assert_eq!(told, "reconnected after 2 s");
+    }
+
+    #[test]
     fn a_local_end_that_cannot_be_had_is_told_without_control_characters() {
         let error = CannotListen::NoUnixSockets("/tmp/\x1b[2J\nx".to_owned());
-        let told = PortNews::CannotListen(&error).to_string();
+        let told = News::CannotListen(&error).to_string();
         assert!(!told.contains(['\x1b', '\n']), "{told}");
     }
 }

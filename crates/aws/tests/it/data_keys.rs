@@ -1,36 +1,41 @@
-//! What KMS is asked, and with whose credentials.
+//! What KMS is asked, and what the user reads when there is no key.
 
 use serde_json::json;
 
-use crate::kms::Kms;
-use crate::program::KEY;
 use crate::program::Program;
+use crate::server::Server;
 
-const PROFILE: &str = "[profile work]\nregion = eu-central-1\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = from-profile\n";
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1";
+
+async fn refusal(code: &str, message: &str) -> String {
+    let server = Server::refusing(code, message).await;
+    let program = Program::ready(&server.endpoint);
+    program.args(&format!("data-key {KEY}")).failure().await
+}
 
 #[tokio::test]
 async fn a_key_is_asked_for_with_length_and_context_and_signed() {
-    let kms = Kms::willing().await;
-    let program = Program::ready(&kms.endpoint)
-        .arg("aws:ssm:SessionId=s-1")
-        .arg("aws:ssm:TargetId=i-1");
-    let outcome = program.run().await;
+    let server = Server::willing().await;
+    let arguments = format!("data-key {KEY} aws:ssm:SessionId=s-1 aws:ssm:TargetId=i-1");
     assert_eq!(
-        outcome.stdout, "a key of 64 bytes, 184 bytes under the KMS key\n",
-        "{outcome:?}"
+        Program::ready(&server.endpoint)
+            .args(&arguments)
+            .success()
+            .await,
+        "a key of 64 bytes, 184 bytes under the KMS key"
     );
-    let asked = kms.asked();
+    let asked = server.asked();
     assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].target, "TrentService.GenerateDataKey");
+    assert_eq!(asked[0].operation(), "TrentService.GenerateDataKey");
     assert_eq!(
-        asked[0].body,
+        asked[0].json(),
         json!({
             "KeyId": KEY,
             "NumberOfBytes": 64,
             "EncryptionContext": { "aws:ssm:SessionId": "s-1", "aws:ssm:TargetId": "i-1" },
         })
     );
-    let authorization = &asked[0].authorization;
+    let authorization = asked[0].header("authorization");
     assert!(
         authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDENVIRONMENT/"),
         "{authorization}"
@@ -40,53 +45,75 @@ async fn a_key_is_asked_for_with_length_and_context_and_signed() {
         "{authorization}"
     );
     assert!(authorization.contains("host;"), "{authorization}");
-    assert_eq!(format!("http://{}", asked[0].host), kms.endpoint);
-}
-
-#[tokio::test]
-async fn a_named_profile_is_used_alone_and_brings_its_region() {
-    let kms = Kms::willing().await;
-    let program = Program::ready(&kms.endpoint)
-        .file("config", PROFILE)
-        .arg("profile=work");
-    let outcome = program.run().await;
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert!(
-        kms.asked()[0]
-            .authorization
-            .contains("Credential=AKIDPROFILE/")
+    assert_eq!(
+        format!("http://{}", asked[0].header("host")),
+        server.endpoint
     );
 }
 
 #[tokio::test]
-async fn the_environment_goes_before_a_profile_nobody_named() {
-    let kms = Kms::willing().await;
-    let program = Program::ready(&kms.endpoint)
-        .file("config", PROFILE)
-        .env("AWS_PROFILE", "work");
-    assert_eq!(program.run().await.code, Some(0));
-    assert!(
-        kms.asked()[0]
-            .authorization
-            .contains("Credential=AKIDENVIRONMENT/")
+async fn denied_access_names_the_permission_and_the_key() {
+    let words = "User: arn:aws:iam::1:user/me is not authorized to perform: kms:GenerateDataKey";
+    assert_eq!(
+        refusal("AccessDeniedException", words).await,
+        format!(
+            "access to the session's KMS key {KEY} is denied: {words}; ask for kms:GenerateDataKey on that key"
+        )
     );
 }
 
 #[tokio::test]
-async fn a_named_region_goes_before_every_other() {
-    let kms = Kms::willing().await;
-    let program = Program::ready(&kms.endpoint)
-        .file("config", PROFILE)
-        .arg("profile=work")
-        .arg("region=us-east-2");
-    assert_eq!(program.run().await.code, Some(0));
-    assert!(kms.asked()[0].authorization.contains("/us-east-2/kms/"));
+async fn a_key_that_does_not_exist_is_named_with_the_region() {
+    let text = refusal("NotFoundException", "Key 'arn:…' does not exist").await;
+    let expected =
+        format!("KMS key {KEY} does not exist in eu-west-1: Key 'arn:…' does not exist;");
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[tokio::test]
-async fn an_endpoint_for_kms_goes_before_one_for_everything() {
-    let (kms, other) = (Kms::willing().await, Kms::willing().await);
-    let program = Program::ready(&other.endpoint).env("AWS_ENDPOINT_URL_KMS", &kms.endpoint);
-    assert_eq!(program.run().await.code, Some(0));
-    assert_eq!((kms.asked().len(), other.asked().len()), (1, 0));
+async fn a_key_of_another_region_is_recognised() {
+    let server = Server::refusing("NotFoundException", "Invalid arn eu-west-1").await;
+    let program = Program::ready(&server.endpoint);
+    let text = program
+        .args(&format!("region=us-east-2 data-key {KEY}"))
+        .failure()
+        .await;
+    assert!(
+        text.contains("is in eu-west-1, but was looked for in us-east-2: Invalid arn eu-west-1; start the session in"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_key_is_to_be_enabled() {
+    let text = refusal("DisabledException", "arn:… is disabled.").await;
+    assert!(
+        text.contains("cannot be used: arn:… is disabled; enable the key, or"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn another_refusal_keeps_its_words() {
+    let text = refusal("DryRunOperationException", "dry").await;
+    assert_eq!(text, format!("KMS gave no data key for {KEY}: dry"));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_key_is_no_key() {
+    let server = Server::answering(200, json!({})).await;
+    let program = Program::ready(&server.endpoint);
+    assert_eq!(
+        program.args(&format!("data-key {KEY}")).failure().await,
+        "KMS answered GenerateDataKey without a data key; check AWS_ENDPOINT_URL_KMS"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_none_is_explained_without_the_request() {
+    let program = Program::ready("nonsense");
+    assert_eq!(
+        program.args(&format!("data-key {KEY}")).failure().await,
+        format!("KMS gave no data key for {KEY}: endpoint must contain scheme")
+    );
 }

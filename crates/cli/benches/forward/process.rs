@@ -44,6 +44,7 @@ impl Process {
             .args([name, "us-east-1", "StartSession", "", request])
             .arg("http://127.0.0.1")
             .env(name, response)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG");
         Self::start(command, |line| {
             let port = line.strip_prefix("Port ")?.split(' ').next()?;

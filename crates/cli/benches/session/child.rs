@@ -25,6 +25,7 @@ impl Child {
         let process = Command::new(env!("CARGO_BIN_EXE_session-manager-plugin"))
             .args([name, "us-east-1", "StartSession"])
             .env(name, response)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .spawn(line)
             .expect("the plugin starts");
         let mut child = Self { process, terminal };

@@ -5,16 +5,16 @@
 //! otherwise `ssh` would say no more than that the connection was closed.
 
 use ssm_session_terminal::Console;
+use ssm_session_terminal::News;
 use ssm_session_terminal::Outcome;
-use ssm_session_terminal::PortNews;
-use ssm_session_terminal::PortTexts as _;
 use ssm_session_terminal::Ports;
 use ssm_session_terminal::Streams;
+use ssm_session_terminal::Texts as _;
 
 use super::NoSession;
 use super::Task;
 use super::abandon;
-use super::open;
+use super::open_started;
 use super::run as run_task;
 use super::with_console;
 use crate::compat;
@@ -24,7 +24,7 @@ use crate::report;
 use crate::session::SessionSettings;
 use crate::settings::SessionTask;
 
-pub(super) fn run(task: SessionTask) -> ExitStatus {
+pub(super) fn run(task: SessionTask<SessionSettings>) -> ExitStatus {
     with_console(task, Streams::Merged, session).unwrap_or_else(|error| {
         run_task(Task::Print(compat::cannot_start(&report::sentence(&error))))
     })
@@ -45,12 +45,12 @@ async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
     let listener = match settings.port.listen() {
         Ok(listener) => listener,
         Err(error) => {
-            let text = texts.text(&PortNews::CannotListen(&error));
+            let text = texts.text(&News::CannotListen(&error));
             console.print(&text.unwrap_or_default()).await;
             return abandon(console, settings).await;
         }
     };
-    let text = match open(console, settings).await {
+    let text = match open_started(console, settings).await {
         Ok(session) => {
             let ports = Ports {
                 texts: Box::new(texts),
@@ -77,6 +77,7 @@ async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
 fn ending(id: &str, outcome: &Outcome) -> String {
     let reason = reason(outcome).unwrap_or_default();
     match outcome {
+        Outcome::Closed(close) if close.ended_unseen => compat::timed_out(id),
         Outcome::Unsupported(_) | Outcome::Unanswered(_) => compat::cannot_start(&reason),
         // The text that no session was started has been printed, and stands alone.
         Outcome::NoLocalEnd => String::new(),

@@ -3,8 +3,8 @@
 use ssm_session_proto::LocalEnd;
 use ssm_session_proto::PortForm;
 use ssm_session_terminal::LocalListener;
-use ssm_session_terminal::PortNews;
-use ssm_session_terminal::PortTexts;
+use ssm_session_terminal::News;
+use ssm_session_terminal::Texts;
 use ssm_session_terminal::sanitised;
 
 use super::cannot_start;
@@ -16,27 +16,27 @@ pub(crate) struct PluginTexts {
     pub shown_id: String,
 }
 
-impl PortTexts for PluginTexts {
-    fn text(&self, news: &PortNews<'_>) -> Option<String> {
+impl Texts for PluginTexts {
+    fn text(&self, news: &News<'_>) -> Option<String> {
         let id = &self.shown_id;
         Some(match news {
-            PortNews::Opened {
+            News::Opened {
                 form: PortForm::Basic,
                 at,
             } => format!("{} opened for sessionId {id}.\n", end(at)),
-            PortNews::Opened { at, .. } => format!(
+            News::Opened { at, .. } => format!(
                 "{} opened for sessionId {id}.\nWaiting for connections...\n",
                 end(at)
             ),
             // Once in either form: in the basic one AWS's plugin says it before it forwards the first connection, and
             // takes the next ones without a word.
-            PortNews::Accepted {
+            News::Accepted {
                 form: PortForm::Basic,
             } => format!("Connection accepted for session {id}.\n"),
-            PortNews::Accepted { .. } => format!("\nConnection accepted for session [{id}]\n"),
-            PortNews::Refused => REFUSED.to_owned(),
-            PortNews::Ending => "Terminate signal received, exiting.\n".to_owned(),
-            PortNews::CannotListen(_) => cannot_start(&news.to_string()),
+            News::Accepted { .. } => format!("\nConnection accepted for session [{id}]\n"),
+            News::Refused => REFUSED.to_owned(),
+            News::Ending => "Terminate signal received, exiting.\n".to_owned(),
+            News::CannotListen(_) => cannot_start(&news.to_string()),
             _ => return None,
         })
     }
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    fn text(news: &PortNews<'_>) -> Option<String> {
+    fn text(news: &News<'_>) -> Option<String> {
         let shown_id = "s-1".to_owned();
         PluginTexts { shown_id }.text(news)
     }
@@ -68,12 +68,12 @@ mod tests {
         let port = at.port().unwrap();
         let form = PortForm::Multiplexed;
         assert_eq!(
-            text(&PortNews::Opened { form, at }).unwrap(),
+            text(&News::Opened { form, at }).unwrap(),
             format!("Port {port} opened for sessionId s-1.\nWaiting for connections...\n")
         );
         let form = PortForm::Basic;
         assert_eq!(
-            text(&PortNews::Opened { form, at }).unwrap(),
+            text(&News::Opened { form, at }).unwrap(),
             format!("Port {port} opened for sessionId s-1.\n")
         );
     }
@@ -86,14 +86,14 @@ mod tests {
         let at = &LocalListener::open(LocalEnd::UnixSocket(path.clone())).unwrap();
         let form = PortForm::Multiplexed;
         assert_eq!(
-            text(&PortNews::Opened { form, at }).unwrap(),
+            text(&News::Opened { form, at }).unwrap(),
             format!("Unix socket {path} opened for sessionId s-1.\nWaiting for connections...\n")
         );
     }
 
     #[test]
     fn the_other_texts_are_the_plugins_to_the_letter() {
-        let accepted = |form| text(&PortNews::Accepted { form }).unwrap();
+        let accepted = |form| text(&News::Accepted { form }).unwrap();
         assert_eq!(
             accepted(PortForm::Multiplexed),
             "\nConnection accepted for session [s-1]\n"
@@ -102,10 +102,10 @@ mod tests {
             accepted(PortForm::Basic),
             "Connection accepted for session s-1.\n"
         );
-        assert_eq!(text(&PortNews::Refused).unwrap(), REFUSED);
-        assert_eq!(text(&PortNews::Overrun), None);
+        assert_eq!(text(&News::Refused).unwrap(), REFUSED);
+        assert_eq!(text(&News::Overrun), None);
         let error = CannotListen::NoUnixSockets("/x".to_owned());
-        let told = text(&PortNews::CannotListen(&error)).unwrap();
+        let told = text(&News::CannotListen(&error)).unwrap();
         assert!(
             told.starts_with(
                 "Cannot perform start session: the local end is to be the Unix socket /x"

@@ -6,19 +6,22 @@ const RESPONSE: &str = r#"{"SessionId":"s-1","StreamUrl":"wss://ssmmessages.us-e
 const REQUEST: &str =
     r#"{"Target":"i-0123456789abcdef0","DocumentName":"SSM-SessionManagerRunShell"}"#;
 
+/// An environment without any variable.
+const NOTHING: Variables<'static> = Variables::new(&|_| None);
+
 fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
 fn text(given: &[&str]) -> String {
-    match read(&words(given), None) {
+    match read(&words(given), None, NOTHING) {
         Call::Text(text) => text,
         Call::Start(settings) => panic!("{settings:?}"),
     }
 }
 
 fn settings(given: &[&str]) -> SessionSettings {
-    match read(&words(given), None) {
+    match read(&words(given), None, NOTHING) {
         Call::Start(settings) => *settings,
         Call::Text(text) => panic!("{text}"),
     }
@@ -47,7 +50,9 @@ fn responses_variables_and_operations_are_the_plugins_calls() {
 #[test]
 fn our_own_commands_and_options_are_ours() {
     for call in [
-        &["connect"][..],
+        &["ssh"][..],
+        &["ssh", "--target", "i-0123456789abcdef0"],
+        &["connect"],
         &["connect", "{}"],
         &["connect", "--region", "us-east-1", "{}"],
         &["version"],
@@ -104,8 +109,11 @@ fn every_number_of_words_from_three_on_starts_a_session() {
         let settings = settings(&all[..count]);
         assert_eq!(settings.start.session_id, "s-1");
         assert_eq!(settings.start.token.expose(), "AAEAA");
-        assert_eq!(settings.region.as_deref(), Some("us-east-1"));
-        assert_eq!(settings.profile.as_deref(), (count > 3).then_some("dev"));
+        assert_eq!(settings.api.region.as_deref(), Some("us-east-1"));
+        assert_eq!(
+            settings.api.profile.as_deref(),
+            (count > 3).then_some("dev")
+        );
         assert_eq!(
             settings.target.as_deref(),
             (count > 4).then_some("i-0123456789abcdef0")
@@ -114,21 +122,100 @@ fn every_number_of_words_from_three_on_starts_a_session() {
 }
 
 #[test]
-fn any_endpoint_will_do() {
-    for endpoint in [
-        "",
-        "https://ecs.us-east-1.amazonaws.com",
-        "wss://x/y?z",
-        "nonsense",
+fn an_endpoint_is_taken_where_systems_manager_is_behind_it_and_else_left_aside() {
+    for (endpoint, taken) in [
+        ("https://ssm.us-east-1.amazonaws.com", true),
+        ("http://127.0.0.1:4566", true),
+        ("", false),
+        ("https://ecs.us-east-1.amazonaws.com", false),
+        ("wss://ssmmessages.us-east-1.amazonaws.com/y?z", false),
+        ("nonsense", false),
     ] {
-        settings(&[RESPONSE, "us-east-1", "StartSession", "", REQUEST, endpoint]);
+        let settings = settings(&[RESPONSE, "us-east-1", "StartSession", "", REQUEST, endpoint]);
+        let expected = taken.then_some(endpoint);
+        assert_eq!(settings.api.endpoint.as_deref(), expected);
     }
+    let shifted = settings(&[
+        RESPONSE,
+        "",
+        "StartSession",
+        REQUEST,
+        "http://127.0.0.1:4566",
+    ]);
+    assert_eq!(
+        shifted.api.endpoint.as_deref(),
+        Some("http://127.0.0.1:4566")
+    );
+}
+
+#[test]
+fn a_region_that_is_none_is_that_of_the_stream() {
+    let response = RESPONSE.replace("us-east-1", "eu-west-1");
+    for region in ["", "aws-global"] {
+        let settings = settings(&[&response, region, "StartSession"]);
+        assert_eq!(settings.api.region.as_deref(), Some("eu-west-1"));
+    }
+}
+
+#[test]
+fn the_environment_says_how_aws_is_reached() {
+    let start = |name: &str, value: &str| {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let look_up = |asked: &str| (asked == name).then(|| value.clone().into());
+        let given = words(&[RESPONSE, "us-east-1", "StartSession"]);
+        match read(&given, None, Variables::new(&look_up)) {
+            Call::Text(text) => Err(text),
+            Call::Start(settings) => Ok(*settings),
+        }
+    };
+    let skips = |value| {
+        let settings = start("SSM_PLUGIN_SKIP_CLIENT_CONFIGURE", value);
+        settings.unwrap().api.network.unsigned
+    };
+    assert!(skips("true") && !skips("") && !skips("false"));
+    for (name, value) in [
+        ("AWS_CA_BUNDLE", "/nonexistent/ca.pem"),
+        ("SSL_CERT_FILE", "/nonexistent/ca.pem"),
+        ("SSM_SESSION_CONFIG", "/nonexistent/config.toml"),
+        ("SSM_SESSION_ALLOW_STREAM_HOSTS", "a b"),
+        ("SSM_SESSION_STREAM_HOST", "a b"),
+    ] {
+        let text = start(name, value).unwrap_err();
+        let expected = format!("Cannot perform start session: {name}: ");
+        assert!(
+            text.starts_with(&expected) && text.contains(value),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_may_lead_where_the_environment_allows_it() {
+    let response = RESPONSE.replace("ssmmessages.us-east-1.amazonaws.com", "relay.corp");
+    let start = |hosts: Option<&'static str>| {
+        let look_up = move |name: &str| {
+            hosts
+                .filter(|_| name == env_vars::ALLOW_STREAM_HOSTS)
+                .map(Into::into)
+        };
+        let given = words(&[&response, "us-east-1", "StartSession"]);
+        match read(&given, None, Variables::new(&look_up)) {
+            Call::Text(text) => Err(text),
+            Call::Start(settings) => Ok(settings.start.stream_url.host().to_owned()),
+        }
+    };
+    let refused = start(None).unwrap_err();
+    assert!(
+        refused.contains("SSM_SESSION_ALLOW_STREAM_HOSTS"),
+        "{refused}"
+    );
+    assert_eq!(start(Some("other, *.corp")).unwrap(), "relay.corp");
 }
 
 #[test]
 fn an_empty_profile_that_a_shell_dropped_is_noticed() {
     let settings = settings(&[RESPONSE, "us-east-1", "StartSession", REQUEST, "https://x"]);
-    assert_eq!(settings.profile, None);
+    assert_eq!(settings.api.profile, None);
     assert_eq!(settings.target.as_deref(), Some("i-0123456789abcdef0"));
 }
 
@@ -198,10 +285,10 @@ fn a_response_in_the_environment_is_read_and_its_absence_named() {
         "AWS_SSM_START_SESSION_RESPONSE_7"
     );
     assert!(matches!(
-        read(&given, Some(RESPONSE.into())),
+        read(&given, Some(RESPONSE.into()), NOTHING),
         Call::Start(_)
     ));
-    let Call::Text(text) = read(&given, None) else {
+    let Call::Text(text) = read(&given, None, NOTHING) else {
         panic!("there is nothing to start")
     };
     assert_eq!(
@@ -228,7 +315,7 @@ fn an_argument_that_is_no_text_is_named() {
 
     let mut given = words(&[RESPONSE, "us-east-1", "StartSession", ""]);
     given.push(OsString::from_vec(vec![0xff]));
-    let Call::Text(text) = read(&given, None) else {
+    let Call::Text(text) = read(&given, None, NOTHING) else {
         panic!("there is nothing to start")
     };
     assert_eq!(

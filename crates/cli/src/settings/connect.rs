@@ -1,63 +1,45 @@
 //! What `connect` was given, checked as a whole: every mistake is reported, by the name of what it is in.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::io::BufRead;
 use std::io::Read as _;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 use ssm_session::SessionStart;
-use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
-use ssm_session_terminal::one_line;
 use uuid::Uuid;
 
+use super::checks;
+use super::mistakes::Mistakes;
+use super::network::refusal;
+use super::variables::Variables;
+use crate::api;
+use crate::api::ApiSettings;
+use crate::args::AwsArgs;
 use crate::args::ConnectArgs;
+use crate::args::NetworkArgs;
 use crate::env_vars;
 use crate::port::PortRequest;
 use crate::response::Response;
 use crate::response::kind;
 use crate::session::SessionSettings;
 
-/// All that is wrong with the arguments, one line each.
-#[derive(Debug, Default)]
-pub(crate) struct Mistakes(Vec<String>);
-
-impl Mistakes {
-    fn add(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
-        self.0.push(format!("{place}: {what}"));
-    }
-}
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("connect: the arguments cannot be used\n")?;
-        for mistake in &self.0 {
-            writeln!(f, "  {}", one_line(mistake))?;
-        }
-        f.write_str("See `session-manager-plugin connect --help`.\n")
-    }
-}
-
 /// Takes arguments, environment and, where a `-` asks for it, standard input together.
 ///
 /// # Errors
 ///
 /// All mistakes at once.
-pub(crate) fn resolve(
+pub(super) fn resolve(
     args: ConnectArgs,
     response: Option<OsString>,
     token: Option<OsString>,
+    variables: Variables<'_>,
     stdin: &mut dyn BufRead,
 ) -> Result<SessionSettings, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let mut policy = StreamPolicy::default();
-    if args.allow_plain {
-        policy = policy.allow_plain();
-    }
     let mut given = Given {
         response: read_response(&args, response, stdin, &mut mistakes),
         mistakes,
@@ -73,37 +55,26 @@ pub(crate) fn resolve(
         "StreamUrl",
         args.stream_url.map(|url| url.expose().to_owned()),
     );
-    let stream_url = stream_url.and_then(|url| {
-        let parsed = StreamUrl::parse(&url, &policy);
-        given.keep("--stream-url", parsed.map_err(|error| error.to_string()))
-    });
-    let target = given.word("--target", "Target", args.target, 400);
-    let document = given.word("--document-name", "DocumentName", args.document_name, 128);
-    let profile = given.word("--profile", "Profile", args.profile, 256);
-    let region = given
-        .option("--region", "Region", args.region)
-        .filter(|region| {
-            let fits = |letter: u8| {
-                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-'
-            };
-            let is_name = !region.is_empty() && region.bytes().all(fits);
-            given.check(
-                "--region",
-                is_name,
-                "is not a region's name, such as us-east-1",
-            )
-        });
+    let target = given.name("--target", "Target", args.target, 400);
+    let document = given.name("--document-name", "DocumentName", args.document_name, 128);
     let session_type = given.session_type(args.session_type);
     let parameters = given.parameters(args.parameters);
-    given.endpoint(args.endpoint_url);
-    let client_id = given
-        .option("--client-id", "ClientId", args.client_id)
-        .and_then(|id| {
-            let parsed = Uuid::parse_str(&id).map_err(|_| "is not a UUID".to_owned());
-            given.keep("--client-id", parsed)
-        });
+    let client_id = given.option("--client-id", "ClientId", args.client_id);
+    let client_id = client_id.and_then(|id| {
+        let parsed = Uuid::parse_str(&id).map_err(|_| "is not a UUID");
+        given.mistakes.keep("--client-id", parsed)
+    });
+    let mut api = given.api(args.aws, &args.network, variables);
+    api.region = api::region(api.region, stream_url.as_deref().unwrap_or_default());
+    if args.allow_plain {
+        api.network.policy = api.network.policy.allow_plain();
+    }
+    let stream_url = stream_url.and_then(|url| {
+        let parsed = StreamUrl::parse(&url, &api.network.policy).map_err(|error| refusal(&error));
+        given.mistakes.keep("--stream-url", parsed)
+    });
     match (session_id, stream_url, token) {
-        (Some(session_id), Some(stream_url), Some(token)) if given.mistakes.0.is_empty() => {
+        (Some(session_id), Some(stream_url), Some(token)) if given.mistakes.is_empty() => {
             Ok(SessionSettings {
                 start: SessionStart {
                     session_id,
@@ -112,8 +83,7 @@ pub(crate) fn resolve(
                 },
                 target,
                 client_id,
-                region,
-                profile,
+                api,
                 port: PortRequest::new(document.as_deref(), session_type.as_deref(), &parameters),
             })
         }
@@ -150,7 +120,7 @@ fn read_response(
             Err("is given more than once, or an option lacks its name".to_owned()),
         ),
     };
-    parsed.map_err(|fault| mistakes.add(place, fault)).ok()
+    mistakes.keep(place, parsed)
 }
 
 /// Reads one JSON object and the rest of its last line, and not a byte more: that is the session's input.
@@ -197,14 +167,14 @@ impl Given {
     }
 
     fn required(&mut self, option: &str, name: &str, value: Option<String>) -> Option<String> {
-        let before = self.mistakes.0.len();
+        let before = self.mistakes.count();
         let value = self.option(option, name, value);
         match &value {
             Some(text) if text.is_empty() => {
                 self.mistakes.add(option, "is empty");
                 None
             }
-            None if self.mistakes.0.len() == before => {
+            None if self.mistakes.count() == before => {
                 self.add_missing(option, name);
                 None
             }
@@ -223,8 +193,7 @@ impl Given {
         }
     }
 
-    /// A name of up to `limit` characters, without control characters.
-    fn word(
+    fn name(
         &mut self,
         option: &str,
         name: &str,
@@ -232,14 +201,21 @@ impl Given {
         limit: usize,
     ) -> Option<String> {
         let value = self.option(option, name, value)?;
-        let length = value.chars().count();
-        let fits = (1..=limit).contains(&length) && !value.chars().any(char::is_control);
-        self.check(
-            option,
-            fits,
-            format_args!("is not a name of 1 to {limit} characters"),
-        )
-        .then_some(value)
+        self.mistakes.keep(option, checks::name(value, limit))
+    }
+
+    fn api(
+        &mut self,
+        args: AwsArgs,
+        network: &NetworkArgs,
+        variables: Variables<'_>,
+    ) -> ApiSettings {
+        let args = AwsArgs {
+            profile: self.option("--profile", "Profile", args.profile),
+            region: self.option("--region", "Region", args.region),
+            endpoint_url: self.option("--endpoint-url", "EndpointUrl", args.endpoint_url),
+        };
+        ApiSettings::read(args, network, variables, &mut self.mistakes)
     }
 
     fn token(&mut self, option: Option<Secret>, variable: Option<OsString>) -> Option<Secret> {
@@ -277,7 +253,8 @@ impl Given {
     }
 
     fn whole_token(&mut self, place: &str, token: Secret) -> Option<Secret> {
-        self.check(place, !token.expose().is_empty(), "is empty")
+        self.mistakes
+            .check(place, !token.expose().is_empty(), "is empty")
             .then_some(token)
     }
 
@@ -291,7 +268,7 @@ impl Given {
                 String::from_utf8(line)
                     .map_err(|_| "on standard input is not UTF-8 text".to_owned())
             });
-        let text = self.keep("--token-value", text)?;
+        let text = self.mistakes.keep("--token-value", text)?;
         Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
     }
 
@@ -303,12 +280,13 @@ impl Given {
             SessionType::NON_INTERACTIVE_COMMANDS,
             SessionType::PORT,
         ];
-        self.check(
-            "--session-type",
-            known.iter().any(|known| known.as_str() == value),
-            "is not Standard_Stream, InteractiveCommands, NonInteractiveCommands or Port",
-        )
-        .then_some(value)
+        self.mistakes
+            .check(
+                "--session-type",
+                known.iter().any(|known| known.as_str() == value),
+                "is not Standard_Stream, InteractiveCommands, NonInteractiveCommands or Port",
+            )
+            .then_some(value)
     }
 
     /// The parameters, `Null` without any.
@@ -332,36 +310,10 @@ impl Given {
             self.mistakes
                 .add("--parameters", "is given in the JSON as Parameters too");
         }
-        self.keep("--parameters", Response::parse(&text))
+        self.mistakes
+            .keep("--parameters", Response::parse(&text))
             .map(Response::into_value)
             .unwrap_or_default()
-    }
-
-    fn endpoint(&mut self, value: Option<String>) {
-        if let Some(url) = self.option("--endpoint-url", "EndpointUrl", value) {
-            let host = url
-                .strip_prefix("https://")
-                .or_else(|| url.strip_prefix("http://"));
-            let fits = host.is_some_and(|host| {
-                !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic())
-            });
-            self.check(
-                "--endpoint-url",
-                fits,
-                "is not a URL that begins with https:// or http://",
-            );
-        }
-    }
-
-    fn keep<T>(&mut self, place: &str, parsed: Result<T, String>) -> Option<T> {
-        parsed.map_err(|fault| self.mistakes.add(place, fault)).ok()
-    }
-
-    fn check(&mut self, place: &str, fits: bool, mistake: impl fmt::Display) -> bool {
-        if !fits {
-            self.mistakes.add(place, mistake);
-        }
-        fits
     }
 }
 

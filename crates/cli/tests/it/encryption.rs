@@ -15,10 +15,8 @@ fn with_kms(node: &Node, words: &[String]) -> Command {
     command.envs([
         ("AWS_ACCESS_KEY_ID", "emulator"),
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_ENDPOINT_URL_KMS", &node.emulator.endpoint()),
+        ("AWS_ENDPOINT_URL_SSM", &node.emulator.endpoint()),
     ]);
     command
 }
@@ -83,5 +81,20 @@ async fn without_credentials_the_reason_is_one_sentence() {
         "{all}"
     );
     assert!(all.contains("credentials"), "{all}");
+    assert_eq!(plugin.status().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn callers_that_name_no_target_have_encrypted_sessions_too() {
+    let node = Node::start().await;
+    let mut plugin = Piped::start(with_kms(&node, &encrypted_shell(&node).four_words()));
+    plugin
+        .stdout
+        .until("This session is encrypted using AWS KMS.\n")
+        .await;
+    plugin.write(b"echo $((6 * 7)) in secret; exit\n").await;
+    plugin.stdout.until("42 in secret\r\n").await;
+    plugin.stdout.until_end().await;
+    assert_eq!(plugin.stderr.until_end().await, "");
     assert_eq!(plugin.status().await.code(), Some(0));
 }

@@ -10,6 +10,8 @@ use ssm_session_emulator::Plan;
 use ssm_session_emulator::StartSession;
 use ssm_session_emulator::StartedSession;
 
+use crate::output::GUARD;
+
 pub(crate) const TARGET: &str = "i-0123456789abcdef0";
 
 pub(crate) struct Node {
@@ -30,7 +32,7 @@ impl Node {
         .await
     }
 
-    async fn with(plan: Plan) -> Self {
+    pub(crate) async fn with(plan: Plan) -> Self {
         let plan = Plan {
             pacing: Pacing::None,
             ..plan
@@ -74,8 +76,21 @@ impl Node {
 
     /// Whether the service has ended the session.
     pub(crate) fn has_ended(&self, started: &Started) -> bool {
-        let renewed = self.emulator.resume_session(started.id());
-        renewed.unwrap().is_none()
+        self.is_over(started.id())
+    }
+
+    fn is_over(&self, session_id: &str) -> bool {
+        self.emulator.resume_session(session_id).unwrap().is_none()
+    }
+
+    /// Waits until the service has ended a session that it was told to end.
+    pub(crate) async fn ends(&self, session_id: &str) {
+        let over = async {
+            while !self.is_over(session_id) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(GUARD, over).await.expect("it ends");
     }
 
     /// Starts a session by a document without parameters.
@@ -93,7 +108,11 @@ impl Node {
             "Parameters": request.parameters,
         });
         let session = self.emulator.start_session(request).unwrap();
-        Started { session, asked }
+        Started {
+            session,
+            asked,
+            endpoint: self.emulator.endpoint(),
+        }
     }
 }
 
@@ -101,6 +120,7 @@ impl Node {
 pub(crate) struct Started {
     session: StartedSession,
     asked: Value,
+    endpoint: String,
 }
 
 impl Started {
@@ -126,17 +146,21 @@ impl Started {
         self.asked["Parameters"].to_string()
     }
 
+    /// The words behind the program's name as toolkits give them, which leave out all they can.
+    pub(crate) fn four_words(&self) -> Vec<String> {
+        self.seven_words()[..3].to_vec()
+    }
+
     /// The words behind the program's name as the AWS CLI of today gives them, and as Ansible and Packer do.
     pub(crate) fn seven_words(&self) -> Vec<String> {
         let request = self.asked.to_string();
-        let endpoint = "https://ssm.us-east-1.amazonaws.com";
         [
             &self.json(),
             "us-east-1",
             "StartSession",
             "",
             &request,
-            endpoint,
+            &self.endpoint,
         ]
         .map(str::to_owned)
         .to_vec()

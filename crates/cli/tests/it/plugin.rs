@@ -24,6 +24,12 @@ use tokio::process::Command;
 use crate::output::GUARD;
 use crate::output::Output;
 
+/// Without these, credentials are looked for in this machine's files and on its network.
+const NO_CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_CONFIG_FILE", "/dev/null"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_session-manager-plugin");
 
 /// The program's name and its words, from an environment that leads to no account.
@@ -37,6 +43,7 @@ pub(crate) fn command<W: AsRef<str>>(words: &[W]) -> Command {
             command.env_remove(name);
         }
     }
+    command.envs(NO_CREDENTIALS);
     command
 }
 
@@ -147,12 +154,13 @@ impl OnTerminal {
         Self::run(outside_of_aws(pty_process::Command::new(PROGRAM)), words)
     }
 
-    /// Starts it with a further environment variable.
-    pub(crate) fn start_in<W: AsRef<str>>(words: &[W], name: &str, value: &str) -> Self {
-        Self::run(
-            outside_of_aws(pty_process::Command::new(PROGRAM)).env(name, value),
-            words,
-        )
+    /// Starts it with further environment variables.
+    pub(crate) fn start_in<W: AsRef<str>>(words: &[W], more: &[(&str, &str)]) -> Self {
+        let mut command = outside_of_aws(pty_process::Command::new(PROGRAM));
+        for (name, value) in more {
+            command = command.env(name, value);
+        }
+        Self::run(command, words)
     }
 
     /// Starts it as the AWS CLI does: with SIGINT, SIGQUIT and SIGTSTP ignored.
@@ -230,7 +238,7 @@ fn outside_of_aws(mut command: pty_process::Command) -> pty_process::Command {
             command = command.env_remove(name);
         }
     }
-    command
+    command.envs(NO_CREDENTIALS)
 }
 
 pub(crate) fn settings(terminal: impl AsFd) -> String {

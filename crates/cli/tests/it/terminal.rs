@@ -177,7 +177,10 @@ async fn the_token_from_the_environment_is_in_no_command_line() {
     let started = node.shell();
     let mut words = started.seven_words();
     words[0] = "AWS_SSM_START_SESSION_RESPONSE".to_owned();
-    let mut shell = OnTerminal::start_in(&words, "AWS_SSM_START_SESSION_RESPONSE", &started.json());
+    let mut shell = OnTerminal::start_in(
+        &words,
+        &[("AWS_SSM_START_SESSION_RESPONSE", &started.json())],
+    );
     ready(&mut shell).await;
     let shown = std::fs::read_to_string(format!("/proc/{}/cmdline", shell.id())).unwrap();
     assert!(shown.contains("StartSession"));

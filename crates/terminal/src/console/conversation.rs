@@ -25,6 +25,7 @@ use super::Patience;
 use super::Ports;
 use super::Streams;
 use super::forward::Forward;
+use super::outage::Outage;
 use super::printable;
 use super::relay::Relay;
 use super::typing::Typing;
@@ -46,6 +47,7 @@ pub(super) struct Conversation<'a> {
     ports: Ports,
     phase: Phase,
     raw: Option<RawMode>,
+    outage: Outage,
     input: Option<Input>,
     end_of_input: Option<EndOfInput>,
     typing: Typing,
@@ -77,6 +79,7 @@ enum Step {
     Sent,
     Broken(Arc<io::Error>),
     Silence,
+    Outage,
     Impatient,
     Unanswered,
     TimeUp,
@@ -97,6 +100,7 @@ impl<'a> Conversation<'a> {
             ports,
             phase: Phase::Waiting,
             raw,
+            outage: Outage::default(),
             input: None,
             end_of_input: None,
             typing,
@@ -132,6 +136,7 @@ impl<'a> Conversation<'a> {
                 Step::Chunk(chunk) => self.handle_input(chunk),
                 Step::Broken(error) => self.handle_broken_output(error),
                 Step::Silence => self.handle_silence(),
+                Step::Outage => self.handle_outage(),
                 Step::Impatient => self.console.say_waiting(waiting_for).await,
                 Step::Unanswered => self.handle_unanswered(),
                 Step::TimeUp => {
@@ -147,8 +152,11 @@ impl<'a> Conversation<'a> {
     /// Waits for the next thing to happen.
     async fn step(&mut self, patience: &mut Patience) -> Step {
         let waiting = self.phase == Phase::Waiting;
+        let hears = !self.outage.is_on();
         let silence = self.end_of_input.as_ref().and_then(EndOfInput::due);
+        let silence = silence.filter(|_| hears);
         let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
+        let outage = self.outage.due();
         let reading = self.typing.is_idle();
         // A forward goes on without standard output, and a session can only be ended once it is up.
         let unwatched = self.output_broken || (waiting && self.ports.are_expected);
@@ -165,6 +173,7 @@ impl<'a> Conversation<'a> {
             () = self.typing.sent() => Step::Sent,
             chunk = next(&mut self.input), if reading => Step::Chunk(chunk),
             () = until(silence) => Step::Silence,
+            () = until(outage) => Step::Outage,
             () = patience.lost(), if waiting => Step::Impatient,
             () = until(self.answer_by), if waiting => Step::Unanswered,
             () = until(time_up) => Step::TimeUp,
@@ -174,15 +183,11 @@ impl<'a> Conversation<'a> {
     /// Handles a signal; answers with it when the program is to end now.
     fn handle_notice(&mut self, notice: Notice) -> Option<Signal> {
         match (notice, self.phase) {
-            // Before the far end has answered there is nothing to end in order, and who asks twice means it.
-            (Notice::End(signal), _) if self.phase == Phase::Waiting || self.ending.is_some() => {
-                return Some(signal);
-            }
-            (Notice::Quit, Phase::Waiting) => return Some(Signal::Quit),
-            (Notice::End(signal), _) => {
-                self.console.note(notice);
-                self.end(Outcome::Signalled(signal));
-            }
+            // Who asks twice means it.
+            (Notice::End(signal), _) if self.ending.is_some() => return Some(signal),
+            (Notice::Quit, Phase::Waiting) if self.ending.is_some() => return Some(Signal::Quit),
+            (Notice::End(signal), _) => self.leave(signal),
+            (Notice::Quit, Phase::Waiting) => self.leave(Signal::Quit),
             (Notice::Quit, _) => self.typing.send(Bytes::from_static(&[QUIT])),
             (Notice::Stop, Phase::Terminal) => self.typing.send(Bytes::from_static(&[SUSPEND])),
             (Notice::Stop, _) => {}
@@ -197,12 +202,42 @@ impl<'a> Conversation<'a> {
         None
     }
 
+    /// Ends the session because of a signal.
+    fn leave(&mut self, signal: Signal) {
+        self.console.leave(signal);
+        self.end(Outcome::Signalled(signal));
+    }
+
+    fn handle_outage(&mut self) {
+        let news = self.outage.news();
+        let text = news.and_then(|news| self.ports.texts.text(&news));
+        self.tell(text);
+    }
+
+    /// Tells a user at a terminal something on a line of its own, wherever the far end has left the cursor.
+    fn tell(&mut self, text: Option<String>) {
+        if let Some(text) = text
+            && io::stdin().is_terminal()
+        {
+            self.say(&format!("\n{text}"));
+        }
+    }
+
     fn handle_event(&mut self, event: SessionEvent) {
+        if let Some(news) = self.outage.handle(&event) {
+            let text = self.ports.texts.text(&news);
+            self.tell(text);
+        }
+        if let Some(end) = &mut self.end_of_input
+            && matches!(
+                event,
+                SessionEvent::Output { .. } | SessionEvent::Reconnected
+            )
+        {
+            end.handle_output(Instant::now());
+        }
         match event {
             SessionEvent::Output { stream, data } => {
-                if let Some(end) = &mut self.end_of_input {
-                    end.handle_output(Instant::now());
-                }
                 let stream = match self.console.streams {
                     Streams::Merged => OutputStream::Stdout,
                     Streams::Separate => stream,

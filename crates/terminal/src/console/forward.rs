@@ -18,15 +18,16 @@ use super::Console;
 use super::LEAVING_LIMIT;
 use super::Outcome;
 use super::Ports;
+use super::outage::Outage;
 use super::printable;
 use super::until;
 use crate::local_end::CannotListen;
 use crate::local_end::LocalListener;
 use crate::open_files;
-use crate::port_texts::PortNews;
-use crate::port_texts::PortTexts;
 use crate::signals::Notice;
 use crate::signals::Signal;
+use crate::texts::News;
+use crate::texts::Texts;
 
 /// A forward, from the moment its session is established. Standard input is left alone.
 ///
@@ -35,12 +36,13 @@ pub(super) struct Forward<'a> {
     console: &'a mut Console,
     session: Session,
     form: PortForm,
-    texts: Box<dyn PortTexts>,
+    texts: Box<dyn Texts>,
     /// Taken away when the end begins, so that nothing new connects.
     listener: Option<LocalListener>,
     /// A connection on its way into the session; in a basic one it waits there for its turn.
     handing: Option<BoxFuture<'static, Result<(), Closed>>>,
     has_accepted: bool,
+    outage: Outage,
     unwritten: VecDeque<Bytes>,
     ending: Option<(Outcome, Instant)>,
 }
@@ -51,6 +53,7 @@ enum Step {
     Connection(io::Result<LocalConnection>),
     Handed,
     Place,
+    Outage,
     TimeUp,
 }
 
@@ -75,6 +78,7 @@ impl<'a> Forward<'a> {
             listener: ports.listener,
             handing: None,
             has_accepted: false,
+            outage: Outage::default(),
             unwritten: VecDeque::new(),
             ending: None,
         }
@@ -101,6 +105,12 @@ impl<'a> Forward<'a> {
                 Step::Event(SessionEvent::Closed(close)) => return self.close(close).await,
                 Step::Event(event) => self.handle_event(&event),
                 Step::Connection(accepted) => self.handle_connection(accepted),
+                Step::Outage => {
+                    let news = self.outage.news();
+                    if let Some(text) = news.and_then(|news| self.texts.text(&news)) {
+                        self.print(&text);
+                    }
+                }
                 Step::TimeUp => {
                     if let Some((outcome, _)) = self.ending.take() {
                         return outcome;
@@ -125,13 +135,13 @@ impl<'a> Forward<'a> {
             Ok(listener) => {
                 tracing::info!(at = %listener, form = ?self.form, "waiting for connections");
                 let (form, at) = (self.form, &listener);
-                let text = self.texts.text(&PortNews::Opened { form, at });
+                let text = self.texts.text(&News::Opened { form, at });
                 self.print(&text.unwrap_or_default());
                 self.listener = Some(listener);
             }
             Err(error) => {
                 tracing::info!(%error, "there is no local end");
-                self.say(&PortNews::CannotListen(&error));
+                self.say(&News::CannotListen(&error));
                 self.end(Outcome::NoLocalEnd);
             }
         }
@@ -140,6 +150,7 @@ impl<'a> Forward<'a> {
     /// Waits for the next thing to happen.
     async fn step(&mut self) -> Step {
         let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
+        let outage = self.outage.due();
         let is_free = self.handing.is_none();
         tokio::select! {
             notice = self.console.signals.next() => Step::Notice(notice),
@@ -152,6 +163,7 @@ impl<'a> Forward<'a> {
                 }
                 Step::Place
             }
+            () = until(outage) => Step::Outage,
             () = until(time_up) => Step::TimeUp,
         }
     }
@@ -167,7 +179,7 @@ impl<'a> Forward<'a> {
         if self.ending.is_some() {
             return Some(signal); // who asks twice means it
         }
-        self.say(&PortNews::Ending);
+        self.say(&News::Ending);
         self.console.leave(signal);
         self.end(Outcome::Signalled(signal));
         None
@@ -182,19 +194,22 @@ impl<'a> Forward<'a> {
         let control = self.session.control();
         self.handing = Some(Box::pin(async move { control.forward(connection).await }));
         if !std::mem::replace(&mut self.has_accepted, true) {
-            self.say(&PortNews::Accepted { form: self.form });
+            self.say(&News::Accepted { form: self.form });
         }
     }
 
     fn handle_event(&mut self, event: &SessionEvent) {
+        if let Some(news) = self.outage.handle(event) {
+            self.say(&news);
+        }
         match event {
             SessionEvent::ConnectionRefused => {
                 tracing::warn!("the node could not reach the destination for a connection");
-                self.say(&PortNews::Refused);
+                self.say(&News::Refused);
             }
             SessionEvent::ConnectionOverrun => {
                 tracing::warn!("a connection was ended because its program did not read");
-                self.say(&PortNews::Overrun);
+                self.say(&News::Overrun);
             }
             // Events this program does not know carry nothing for its user.
             _ => {}
@@ -226,7 +241,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    fn say(&mut self, news: &PortNews<'_>) {
+    fn say(&mut self, news: &News<'_>) {
         if let Some(text) = self.texts.text(news) {
             self.print(&text);
         }

@@ -1,14 +1,14 @@
 //! What a program knows of ports before its session is up.
 
 use crate::local_end::LocalListener;
-use crate::port_texts::PlainTexts;
-use crate::port_texts::PortTexts;
+use crate::texts::PlainTexts;
+use crate::texts::Texts;
 
 /// What a program brings along for a session that may turn out to forward a port.
 #[derive(Debug)]
 pub struct Ports {
-    /// The words for what happens.
-    pub texts: Box<dyn PortTexts>,
+    /// The words for what happens, in other sessions too.
+    pub texts: Box<dyn Texts>,
     /// The local end, where the request names it and the program has opened it. It is used if the session turns out
     /// to be for the same one.
     pub listener: Option<LocalListener>,

@@ -16,6 +16,7 @@ use super::Console;
 use super::LEAVING_LIMIT;
 use super::Outcome;
 use super::gathered::Gathered;
+use super::outage::Outage;
 use super::printable;
 use super::typing::Typing;
 use super::until;
@@ -39,6 +40,7 @@ pub(super) struct Relay<'a> {
     unwritten: Gathered,
     /// When something last passed.
     busy: Instant,
+    outage: Outage,
     /// There is no reader any more; until when the rest of standard input is taken.
     deserted: Option<Instant>,
     /// The session has ended, its output not been written yet.
@@ -71,6 +73,7 @@ impl<'a> Relay<'a> {
             typing,
             unwritten: Gathered::default(),
             busy: Instant::now(),
+            outage: Outage::default(),
             deserted: None,
             closed: None,
             ending: None,
@@ -134,7 +137,8 @@ impl<'a> Relay<'a> {
         let is_idle = self.typing.is_idle();
         let is_over = self.ending.is_some() || self.closed.is_some();
         let is_listening = self.input.is_none() && is_idle && self.unwritten.is_empty();
-        let silence = (is_listening && !is_over).then(|| self.busy + SILENCE);
+        let hears = is_listening && !self.outage.is_on();
+        let silence = (hears && !is_over).then(|| self.busy + SILENCE);
         let grace = self.deserted.filter(|_| !is_over);
         let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
         tokio::select! {
@@ -179,6 +183,10 @@ impl<'a> Relay<'a> {
             match event {
                 SessionEvent::Output { stream, data } => self.handle_output(stream, data),
                 SessionEvent::Closed(close) => self.closed = Some(close),
+                SessionEvent::Disconnected { .. } | SessionEvent::Reconnected => {
+                    self.busy = Instant::now();
+                    self.outage.handle(&event);
+                }
                 // Events this program does not know carry nothing for this connection.
                 _ => {}
             }

@@ -4,9 +4,13 @@ use super::*;
 use crate::args::Args;
 use crate::args::Command;
 
-const RESPONSE: &str =
-    r#"{"SessionId":"s-1","StreamUrl":"wss://example.com/x","TokenValue":"AAEAA"}"#;
-const OPTIONS: [&str; 4] = ["--session-id", "s-1", "--stream-url", "wss://example.com/x"];
+const RESPONSE: &str = r#"{"SessionId":"s-1","StreamUrl":"wss://ssmmessages.us-east-1.amazonaws.com/x","TokenValue":"AAEAA"}"#;
+const OPTIONS: [&str; 4] = [
+    "--session-id",
+    "s-1",
+    "--stream-url",
+    "wss://ssmmessages.us-east-1.amazonaws.com/x",
+];
 
 #[derive(Default)]
 struct Around<'a> {
@@ -25,7 +29,9 @@ fn resolve_in(around: &mut Around<'_>, words: &[&str]) -> Result<SessionSettings
         around.response.map(OsString::from),
         around.token.map(OsString::from),
     );
-    resolve(*args, response, token, &mut around.stdin).map_err(|mistakes| mistakes.to_string())
+    let variables = Variables::new(&|_| None);
+    resolve(*args, response, token, variables, &mut around.stdin)
+        .map_err(|mistakes| mistakes.list("connect"))
 }
 
 fn resolve_words(words: &[&str]) -> Result<SessionSettings, String> {
@@ -44,7 +50,10 @@ fn with_options(more: &[&str]) -> Vec<String> {
 fn a_json_argument_is_enough() {
     let settings = resolve_words(&[RESPONSE]).unwrap();
     assert_eq!(settings.start.session_id, "s-1");
-    assert_eq!(settings.start.stream_url.host(), "example.com");
+    assert_eq!(
+        settings.start.stream_url.host(),
+        "ssmmessages.us-east-1.amazonaws.com"
+    );
     assert_eq!(settings.start.token.expose(), "AAEAA");
 }
 
@@ -66,8 +75,8 @@ fn options_are_enough_and_may_complete_the_json() {
     ])
     .unwrap();
     assert_eq!(settings.client_id, Some(Uuid::parse_str(id).unwrap()));
-    assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
-    assert_eq!(settings.profile.as_deref(), Some("p"));
+    assert_eq!(settings.api.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(settings.api.profile.as_deref(), Some("p"));
 }
 
 #[test]
@@ -229,11 +238,14 @@ fn plain_streams_to_other_machines_need_leave() {
     let response = RESPONSE.replace("wss:", "ws:");
     let error = resolve_words(&[&response]).unwrap_err();
     assert!(
-        error.contains("--stream-url: the stream URL leads to example.com without TLS"),
+        error.contains(
+            "--stream-url: the stream URL leads to ssmmessages.us-east-1.amazonaws.com without TLS"
+        ),
         "{error}"
     );
     resolve_words(&[&response, "--allow-plain"]).unwrap();
-    resolve_words(&[&response.replace("example.com", "127.0.0.1:9")]).unwrap();
+    resolve_words(&[&response.replace("ssmmessages.us-east-1.amazonaws.com", "127.0.0.1:9")])
+        .unwrap();
 }
 
 #[test]
@@ -252,4 +264,32 @@ fn faults_within_the_json_are_named() {
     );
     let error = resolve_words(&["{"]).unwrap_err();
     assert!(error.contains("JSON: is not JSON: EOF"), "{error}");
+}
+
+#[test]
+fn a_stream_that_leads_elsewhere_is_refused_with_the_ways_to_allow_it() {
+    let response = RESPONSE.replace("ssmmessages.us-east-1.amazonaws.com", "host.example");
+    let error = resolve_words(&[&response]).unwrap_err();
+    for words in [
+        "host.example",
+        "--allow-stream-host",
+        "SSM_SESSION_ALLOW_STREAM_HOSTS",
+        "configuration file",
+    ] {
+        assert!(error.contains(words), "{words}\n{error}");
+    }
+    resolve_words(&[&response, "--allow-stream-host", "*.example"]).unwrap();
+    let replaced = resolve_words(&[&response, "--stream-host", "relay.corp:8443"]).unwrap();
+    assert_eq!(replaced.start.stream_url.host(), "relay.corp");
+    assert_eq!(replaced.start.stream_url.port(), 8443);
+}
+
+#[test]
+fn the_region_may_come_from_the_stream_url_and_the_endpoint_is_kept() {
+    let settings = resolve_words(&[RESPONSE, "--endpoint-url", "http://127.0.0.1:1"]).unwrap();
+    assert_eq!(settings.api.region.as_deref(), Some("us-east-1"));
+    assert_eq!(settings.api.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+    // The host that replaces another says nothing of the region.
+    let settings = resolve_words(&[RESPONSE, "--stream-host", "10.0.0.1"]).unwrap();
+    assert_eq!(settings.api.region.as_deref(), Some("us-east-1"));
 }
