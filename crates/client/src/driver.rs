@@ -198,7 +198,7 @@ impl Driver {
         match wake {
             Wake::Link(Change::Turn(turn)) => return self.on_turn(turn, now),
             Wake::Link(Change::Resumption(outcome)) => return self.on_resumption(outcome, now),
-            Wake::Wishes => self.on_wishes(now),
+            Wake::Wishes => return self.on_wishes(now),
             Wake::Deserted => {
                 return Some(End {
                     close: Close::asked("every handle of the session was dropped"),
@@ -238,15 +238,21 @@ impl Driver {
         }
     }
 
-    fn on_wishes(&mut self, now: Instant) {
+    fn on_wishes(&mut self, now: Instant) -> Option<End> {
         let wishes = *self.ports.wishes.borrow_and_update();
         if let Some(size) = wishes.size {
             self.machine.resize(size, now.into_std());
         }
         if wishes.terminate && self.terminate_by.is_none() {
+            if let Link::Resuming(_) = self.link {
+                // Nobody is there to be asked.
+                let message = "the session was left while its connection was lost";
+                return Some(End::of(Close::asked(message)));
+            }
             tracing::debug!("asking for the end of the session");
             self.terminate_by = Some(now + self.timeouts.terminate);
         }
+        None
     }
 
     fn on_clock(&mut self, now: Instant) -> Option<End> {

@@ -288,11 +288,11 @@ impl SessionControl {
         self.wish.send_modify(|wishes| wishes.size = Some(size));
     }
 
-    /// Asks for the end of the session, after what was written before. [`SessionEvent::Closed`]
-    /// follows within twice [`Timeouts::terminate`](crate::Timeouts::terminate): where the far end
-    /// knows no such wish, or does not heed it, TerminateSession is called. If
-    /// [`may_live_on`](Close::may_live_on) is true that was not possible, and the session stays
-    /// until its idle limit.
+    /// Asks for the end of the session, after what was written before unless the connection is
+    /// lost. [`SessionEvent::Closed`] follows within twice
+    /// [`Timeouts::terminate`](crate::Timeouts::terminate): where the far end knows no such wish,
+    /// or does not heed it, TerminateSession is called. If [`may_live_on`](Close::may_live_on) is
+    /// true that was not possible, and the session stays until its idle limit.
     pub fn terminate(&self) {
         self.wish.send_modify(|wishes| wishes.terminate = true);
     }

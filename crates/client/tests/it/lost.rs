@@ -145,10 +145,13 @@ async fn a_session_can_be_ended_while_its_connection_is_lost() {
     let mut session = cut(&api).await;
     disconnected(&mut session).await;
     session.write(b"kept for later").await.unwrap();
+    let asked = Instant::now();
     session.terminate();
     let close = end(&mut session).await;
     assert_eq!(close.by, EndedBy::Us);
     assert!(!close.is_failure() && close.terminated);
+    // The clock is paused: it moves only when there is nothing to do but wait.
+    assert_eq!(asked.elapsed(), Duration::ZERO);
     assert_eq!(api.terminated(), [SESSION]);
 }
 
