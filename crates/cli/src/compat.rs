@@ -26,9 +26,9 @@ use crate::settings::Network;
 use crate::settings::Variables;
 use crate::settings::refusal;
 
-mod port_texts;
+mod texts;
 
-pub(crate) use port_texts::PluginTexts;
+pub(crate) use texts::PluginTexts;
 
 /// Whether the words after the program's name are those of a program that takes us for AWS's plugin.
 ///

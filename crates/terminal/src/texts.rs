@@ -84,7 +84,7 @@ impl fmt::Display for News<'_> {
             }
             Self::Disconnected { at, reason } => write!(
                 f,
-                "the connection is lost since {} UTC, the session is being resumed: {}",
+                "the connection is lost since {} UTC ({}); the session is being resumed, press Ctrl-C to give up",
                 time_of_day(*at),
                 one_line(reason)
             ),
@@ -149,7 +149,7 @@ mod tests {
         let reason = "it \x1b[2J broke";
         assert_eq!(
             News::Disconnected { at, reason }.to_string(),
-            "the connection is lost since 22:13:20 UTC, the session is being resumed: it \u{fffd}[2J broke"
+            "the connection is lost since 22:13:20 UTC (it \u{fffd}[2J broke); the session is being resumed, press Ctrl-C to give up"
         );
         let after = Duration::from_millis(2500);
         let told = News::Reconnected { after }.to_string();

@@ -4,6 +4,9 @@
 //! on standard output behind the first text, not even the closing one. When it fails, standard error says why, for
 //! otherwise `ssh` would say no more than that the connection was closed.
 
+use std::io;
+use std::io::IsTerminal as _;
+
 use ssm_session_terminal::Console;
 use ssm_session_terminal::News;
 use ssm_session_terminal::Outcome;
@@ -41,6 +44,7 @@ async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus 
 async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
     let texts = PluginTexts {
         shown_id: id.to_owned(),
+        at_terminal: io::stdin().is_terminal(),
     };
     let listener = match settings.port.listen() {
         Ok(listener) => listener,

@@ -1,4 +1,4 @@
-//! The texts of forwards (`docs/PROTOCOL.md` 7.5 to 7.7).
+//! The texts during a session; those of forwards are in `docs/PROTOCOL.md` 7.5 to 7.7.
 
 use ssm_session_proto::LocalEnd;
 use ssm_session_proto::PortForm;
@@ -8,12 +8,16 @@ use ssm_session_terminal::Texts;
 use ssm_session_terminal::sanitised;
 
 use super::cannot_start;
+use crate::report;
 
-/// The words of AWS's plugin. Where it has none, there are none: callers read standard output.
+/// The words of AWS's plugin. Where it has none, there are none, for callers read standard output; only a user at a
+/// terminal is told when the connection is lost.
 #[derive(Debug)]
 pub(crate) struct PluginTexts {
     /// As it is shown to the user.
     pub shown_id: String,
+    /// Whether a user, and no program, sits at the other end of standard input.
+    pub at_terminal: bool,
 }
 
 impl Texts for PluginTexts {
@@ -37,6 +41,9 @@ impl Texts for PluginTexts {
             News::Refused => REFUSED.to_owned(),
             News::Ending => "Terminate signal received, exiting.\n".to_owned(),
             News::CannotListen(_) => cannot_start(&news.to_string()),
+            News::Disconnected { .. } | News::Reconnected { .. } if self.at_terminal => {
+                report::line(&news.to_string())
+            }
             _ => return None,
         })
     }
@@ -53,13 +60,18 @@ const REFUSED: &str = "\nConnection to destination port failed, check SSM Agent 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ssm_session_terminal::CannotListen;
 
     use super::*;
 
     fn text(news: &News<'_>) -> Option<String> {
-        let shown_id = "s-1".to_owned();
-        PluginTexts { shown_id }.text(news)
+        let texts = PluginTexts {
+            shown_id: "s-1".to_owned(),
+            at_terminal: false,
+        };
+        texts.text(news)
     }
 
     #[tokio::test]
@@ -104,6 +116,8 @@ mod tests {
         );
         assert_eq!(text(&News::Refused).unwrap(), REFUSED);
         assert_eq!(text(&News::Overrun), None);
+        let after = Duration::from_secs(5);
+        assert_eq!(text(&News::Reconnected { after }), None);
         let error = CannotListen::NoUnixSockets("/x".to_owned());
         let told = text(&News::CannotListen(&error)).unwrap();
         assert!(

@@ -59,6 +59,23 @@ async fn a_shell_of_ours_on_a_terminal_says_since_when_it_is_lost() {
 }
 
 #[tokio::test]
+async fn ctrl_c_gives_up_a_shell_that_is_known_to_be_lost_and_ends_it_at_the_service() {
+    let node = guarded_node(&[UNABLE]).await;
+    let started = node.shell();
+    let mut shell = OnTerminal::start_in(&started.seven_words(), &VARIABLES);
+    shell.enter("PS1=; echo rea''dy").await;
+    shell.screen.until("ready\r\n").await;
+    lose(&node).await;
+    shell.screen.until("press Ctrl-C to give up").await;
+    shell.press(b"\x03").await;
+    let last = format!("Exiting session with sessionId: {}.", started.id());
+    shell.screen.until(&last).await;
+    assert_eq!(shell.status().await.code(), Some(0));
+    assert!(shell.has_its_settings_back());
+    node.ends(started.id()).await;
+}
+
+#[tokio::test]
 async fn the_connections_of_a_forward_go_on() {
     let (node, destination) = (guarded_node(&[]).await, Destination::echo().await);
     let mut plugin = Piped::start(with_credentials(

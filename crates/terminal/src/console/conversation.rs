@@ -303,7 +303,12 @@ impl<'a> Conversation<'a> {
 
     fn handle_input(&mut self, chunk: Option<Bytes>) {
         if let Some(data) = chunk {
-            self.typing.send(data);
+            // The far end cannot be interrupted, so that the wish is for an end of the waiting.
+            if self.outage.is_told() && io::stdin().is_terminal() && data.contains(&INTERRUPT) {
+                self.leave(Signal::Interrupt);
+            } else {
+                self.typing.send(data);
+            }
             return;
         }
         self.input = None;
@@ -396,5 +401,6 @@ async fn next(input: &mut Option<Input>) -> Option<Bytes> {
 
 /// The agents of port sessions begin with a handshake, for which they allow 15 s (`docs/PROTOCOL.md` 5).
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const INTERRUPT: u8 = 0x03;
 const SUSPEND: u8 = 0x1a;
 const QUIT: u8 = 0x1c;

@@ -50,6 +50,11 @@ impl Outage {
         self.0.is_some()
     }
 
+    /// Whether it lasts and the user knows.
+    pub(super) fn is_told(&self) -> bool {
+        self.0.as_ref().is_some_and(|loss| loss.is_told)
+    }
+
     /// When the user is to be told, by [`Self::news`].
     pub(super) fn due(&self) -> Option<Instant> {
         let loss = self.0.as_ref().filter(|loss| !loss.is_told)?;
@@ -85,6 +90,7 @@ mod tests {
         let mut outage = Outage::default();
         assert_eq!(outage.due(), None);
         assert!(outage.handle(&lost()).is_none());
+        assert!(!outage.is_told());
         assert_eq!(outage.due(), Some(Instant::now() + UNNOTICED));
         assert!(outage.handle(&SessionEvent::Reconnected).is_none());
         assert_eq!(outage.due(), None);
@@ -96,8 +102,9 @@ mod tests {
         outage.handle(&lost());
         tokio::time::advance(UNNOTICED).await;
         let told = outage.news().unwrap().to_string();
-        assert!(told.ends_with("it broke"), "{told}");
+        assert!(told.contains("(it broke)"), "{told}");
         assert_eq!(outage.due(), None);
+        assert!(outage.is_told());
         tokio::time::advance(UNNOTICED).await;
         let back = outage.handle(&SessionEvent::Reconnected).unwrap();
         assert_eq!(back.to_string(), "reconnected after 4 s");
