@@ -91,7 +91,18 @@ pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
         }
         words.push_str(text);
     }
+    if let Some(advice) = certificate_advice(error) {
+        words.push_str(&format!(" ({advice})"));
+    }
     words
+}
+
+/// What to do about a certificate that is the cause. Advice on the network would lead astray.
+fn certificate_advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let failure = causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>())?;
+    failure
+        .advice()
+        .filter(|_| failure.is_untrusted_certificate())
 }
 
 /// A refusal that the SDK has no type for.
