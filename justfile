@@ -26,6 +26,12 @@ doc:
 e2e *arguments:
     PYTEST_ADDOPTS="{{ arguments }}" .ci/run e2e
 
+# The built plugin against a real account: `just live TARGET=i-0123456789abcdef0`, skipped without it or credentials
+@live *variables:
+    cargo build --quiet --workspace --bins
+    [[ -x target/e2e-venv/bin/python ]] || { echo "run \`just e2e\` first: it installs what this needs" >&2; exit 1; }
+    env {{ variables }} target/e2e-venv/bin/python e2e/live.py
+
 # A shell through the emulator
 shell:
     cargo run -p ssm-session-emulator -- shell

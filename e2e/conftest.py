@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from access import Access, Sources
 from destinations import Destination, Pages, load
 from emulator import EMULATOR, PLUGIN, Emulator
 from forward import Forward
@@ -24,10 +25,10 @@ def start_emulator(tmp_path, request):
     """Starts an emulator with further arguments; shows its log when the test fails."""
     started = []
 
-    def start(*arguments):
+    def start(*arguments, **credentials):
         directory = tmp_path / f"emulator-{len(started)}"
         directory.mkdir()
-        emulator = Emulator(directory, *arguments)
+        emulator = Emulator(directory, *arguments, **credentials)
         started.append(emulator)
         return emulator
 
@@ -43,6 +44,26 @@ def emulator(start_emulator):
 
 
 @pytest.fixture
+def access():
+    """Services that give out credentials, which differ from test to test."""
+    access = Access("e2e")
+    yield access
+    access.close()
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def sources(home, access):
+    return Sources(home, access)
+
+
+@pytest.fixture
 def open_terminal(tmp_path):
     """Opens a terminal in which the AWS CLI finds the emulator and our plugin."""
     opened = []
@@ -50,7 +71,8 @@ def open_terminal(tmp_path):
     def open_one(emulator, **arguments):
         directory = tmp_path / f"terminal-{len(opened)}"
         directory.mkdir()
-        terminal = Terminal(directory, emulator.environment(), **arguments)
+        arguments.setdefault("environment", emulator.environment())
+        terminal = Terminal(directory, **arguments)
         opened.append(terminal)
         return terminal
 

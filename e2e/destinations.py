@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import select
 import socket
 import threading
 
@@ -22,6 +23,10 @@ class Destination:
         # A thread that waits in `accept` is not woken by `close` alone.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.cut()
+
+    def cut(self):
+        """Ends all connections there are."""
         with self.lock:
             for connection in self.connections:
                 try:
@@ -86,6 +91,21 @@ def echo(connection):
     """Sends back what it gets, until the end of its input."""
     while data := connection.recv(65536):
         connection.sendall(data)
+
+
+def carry(client, server, pending=lambda: False):
+    """Passes on both ways until one end is done, in one thread: enough for what waits for its answer.
+
+    `pending` tells whether the client has something to read that its socket does not show.
+    """
+    with server:
+        while True:
+            ready = [client] if pending() else select.select([client, server], [], [])[0]
+            for source, sink in ((client, server), (server, client)):
+                if source in ready:
+                    if not (data := source.recv(65536)):
+                        return
+                    sink.sendall(data)
 
 
 @functools.cache

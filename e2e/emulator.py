@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 import botocore.config
 
-from waiting import Output, exit_status
+from waiting import LIMIT, Output, exit_status, until
 
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent.parent / "target")).resolve()
 # `E2E_PROFILE=release` has the tests run what `cargo build --release` built.
@@ -20,12 +22,47 @@ REGION = "us-east-1"
 TARGET = "i-0e2e0e2e0e2e0e2e0"
 
 
-class Emulator:
-    """A running `ssm-emulator serve`. Ended by `stop`, by its own process id."""
+class Credentials(NamedTuple):
+    """What AWS knows a caller by."""
 
-    def __init__(self, directory, *arguments):
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+    # From when on AWS refuses it, such as 2030-01-01T00:00:00Z.
+    expiration: str | None = None
+
+    def known(self):
+        """As the emulator and `credential_process` have it."""
+        names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+        return {name: value for name, value in zip(names, self, strict=True) if value}
+
+    def environment(self):
+        variables = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+        return variables | ({"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {})
+
+    def secrets(self):
+        """What nobody may see."""
+        return [each for each in self[1:3] if each]
+
+
+# The emulator takes any, unless it was given some.
+ANY = Credentials("emulator", "emulator")
+
+
+class Emulator:
+    """A running `ssm-emulator serve`. Ended by `stop`, by its own process id.
+
+    With `credentials` it refuses all other callers, and the clients made here use the first of them.
+    """
+
+    def __init__(self, directory, *arguments, credentials=()):
         self.directory = directory
         self.log = directory / "emulator.log"
+        self.credentials = credentials[0] if credentials else ANY
+        if credentials:
+            known = directory / "credentials"
+            known.write_text(json.dumps([each.known() for each in credentials]))
+            arguments += ("--credentials-file", known, "--require-signed-channels")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [EMULATOR, "--verbose", "serve", "--listen", "127.0.0.1:0", "--target", TARGET, *arguments],
@@ -49,43 +86,83 @@ class Emulator:
 
     def _environment(self):
         """What this process was started with, less everything that could lead to a real account."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.lower().endswith("_proxy")}
-        kept.pop("SSM_PLUGIN_SKIP_CLIENT_CONFIGURE", None)
-        kept.pop("RUST_LOG", None)
-        kept.pop("SSM_SESSION_LOG_FILE", None)
-        kept.pop("SSM_SESSION_TOKEN", None)
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "SSM_", "XDG_"))
+            and not name.lower().endswith("_proxy")
+            and name not in ("RUST_LOG", "SSL_CERT_FILE")
+        }
         kept["HOME"] = str(self.directory)
         kept["LANG"] = kept["LC_ALL"] = "C.UTF-8"
         return kept
 
+    def bare_environment(self):
+        """Our plugin first in `PATH`, an empty home, and neither credentials nor a region. The instance metadata are
+        off, for the machine that runs the tests may have some."""
+        path = f"{PROGRAMS}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self._environment() | {"PATH": path, "AWS_EC2_METADATA_DISABLED": "true"}
+
     def environment(self):
         """The environment in which a user tries the AWS CLI against the emulator, our plugin first in `PATH`."""
-        return self._environment() | {
-            "PATH": f"{PROGRAMS}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "AWS_ACCESS_KEY_ID": "emulator",
-            "AWS_SECRET_ACCESS_KEY": "emulator",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL_KMS": self.endpoint,
-        }
+        return (
+            self.bare_environment()
+            | self.credentials.environment()
+            | {
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                # For all services, so that no test can reach AWS itself.
+                "AWS_ENDPOINT_URL": self.endpoint,
+            }
+        )
 
     def ssm(self):
         """A boto3 client for the emulated SSM API."""
+        return self.client("ssm")
+
+    def client(self, service):
+        """A boto3 client for one of the emulated APIs."""
         return boto3.client(
-            "ssm",
+            service,
             region_name=REGION,
             endpoint_url=self.endpoint,
-            aws_access_key_id="emulator",
-            aws_secret_access_key="emulator",
+            aws_access_key_id=self.credentials.access_key_id,
+            aws_secret_access_key=self.credentials.secret_access_key,
+            aws_session_token=self.credentials.session_token,
             config=botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}),
         )
+
+    def sessions(self, state="Active"):
+        """The sessions as DescribeSessions tells of them, by their ids."""
+        return {each["SessionId"]: each for each in self.ssm().describe_sessions(State=state)["Sessions"]}
+
+    def until_over(self):
+        """Waits until no session is open or being ended."""
+        until(lambda: not self.sessions(), "the end of all sessions")
+
+    def close_channel(self, session_id, how):
+        """Has the service close the client's socket, as soon as there is one: `Bye` as it does hourly, `Cut` without a
+        word."""
+        body = json.dumps({"SessionId": session_id, "How": how}).encode()
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Emulator.CloseChannel"}
+        request = urllib.request.Request(self.endpoint, body, headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def is_closed():
+            with opener.open(request, timeout=LIMIT) as answer:
+                return json.load(answer)["Closed"] == 1
+
+        until(is_closed, "a client's socket to close")
 
     def start_session_command(self, *arguments, target=TARGET):
         """`aws ssm start-session` as typed by a user."""
         return ["aws", "ssm", "start-session", "--endpoint-url", self.endpoint, "--target", target, *arguments]
+
+    def ssh_command(self, *arguments, target=TARGET):
+        """`session-manager-plugin ssh` as typed by a user."""
+        return [PLUGIN, "ssh", "--target", target, "--endpoint-url", self.endpoint, *arguments]
 
     def plugin_command(self, response, words=7, **request):
         """The plugin as callers start it themselves: the API response as an argument, and up to seven words in all."""

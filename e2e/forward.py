@@ -1,6 +1,8 @@
 """A port session with its local end, held open by the plugin."""
 
 import json
+import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -83,3 +85,42 @@ class Forward:
             self.process.stdout.close()
             self.process.stderr.close()
         return self.output.data.decode()
+
+
+class Pipes:
+    """Standard input and output of a session without a local end, as a connection."""
+
+    def __init__(self, emulator, port):
+        self.process = start(emulator, SSH, {"portNumber": port}, by="sdk")
+        self.output = Output(self.process.stdout.fileno())
+        started = self.output.until(rb"^Starting session with SessionId: ([^\n]+)\n")
+        self.session = started.group(1).decode()
+        self.taken = started.end()
+
+    def exchange(self, data):
+        """Sends data while it takes as many bytes back."""
+        sent, end = 0, self.taken + len(data)
+        os.set_blocking(self.process.stdin.fileno(), False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdin, selectors.EVENT_WRITE)
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while sent < len(data) or len(self.output.data) < end:
+                ready = [key.fileobj for key, _ in selector.select(LIMIT)]
+                assert ready, "nothing moves any more"
+                if self.process.stdin in ready:
+                    sent += os.write(self.process.stdin.fileno(), data[sent : sent + 65536])
+                    if sent == len(data):
+                        selector.unregister(self.process.stdin)
+                if self.process.stdout in ready:
+                    more = os.read(self.process.stdout.fileno(), 65536)
+                    assert more, "the output has ended"
+                    self.output.data += more
+        taken, self.taken = self.output.data[self.taken : end], end
+        return taken
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.send_signal(signal.SIGTERM)
+        exit_status(self.process)
+        self.process.stdout.close()
+        self.process.stderr.close()

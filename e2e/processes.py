@@ -5,7 +5,7 @@ import select
 from pathlib import Path
 
 from emulator import PLUGIN
-from waiting import LIMIT, Deadline
+from waiting import LIMIT, until
 
 
 def parents():
@@ -33,10 +33,12 @@ def descendants(process_id):
 
 
 def is_plugin(process_id):
+    """By the command line: what a process that writes no cores has open and runs is shown to root alone."""
     try:
-        return (Path("/proc") / str(process_id) / "exe").resolve() == PLUGIN
-    except OSError:  # gone, or not ours to look at
+        started = (Path("/proc") / str(process_id) / "cmdline").read_bytes().split(b"\0")[0].decode()
+    except OSError:  # gone
         return False
+    return started in (str(PLUGIN), PLUGIN.name)
 
 
 def plugin_below(process_id):
@@ -82,25 +84,19 @@ def open_files(process_id):
 ESTABLISHED, CLOSE_WAIT = 1, 8
 
 
-def connections(process_id):
-    """The TCP sockets of a process: (local port, remote port, state, bytes not yet read)."""
-    own = {name[8:-1] for name in open_files(process_id) if name.startswith("socket:[")}
-    found = []
+def sockets():
+    """The TCP sockets of this machine: the inode's number, and (local port, remote port, state, bytes not yet read)."""
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{process_id}/net/{table}").read_text().splitlines()[1:]:
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             words = line.split()
-            if words[9] in own:
-                local, remote = (int(address.rsplit(":", 1)[1], 16) for address in words[1:3])
-                found.append((local, remote, int(words[3], 16), int(words[4].split(":")[1], 16)))
-    return found
+            local, remote = (int(address.rsplit(":", 1)[1], 16) for address in words[1:3])
+            yield words[9], (local, remote, int(words[3], 16), int(words[4].split(":")[1], 16))
 
 
-def until(holds, what):
-    """Looks again and again until `holds()` is true, for what the kernel announces to nobody; returns its result."""
-    deadline = Deadline(what, lambda: "")
-    while not (result := holds()):
-        select.select([], [], [], min(0.01, deadline.remaining()))
-    return result
+def connections(process_id):
+    """The TCP sockets of a process."""
+    own = {name[8:-1] for name in open_files(process_id) if name.startswith("socket:[")}
+    return [socket for inode, socket in sockets() if inode in own]
 
 
 def until_unchanged(observe, what, looks=30):
@@ -115,14 +111,14 @@ def until_unchanged(observe, what, looks=30):
     until(is_unchanged, what)
 
 
-def forwarded(process_id, local_port):
-    """The connections that a forward holds at its local port."""
-    return [each for each in connections(process_id) if each[0] == local_port and each[1]]
+def forwarded(local_port):
+    """The connections that a forward holds at its local port; sockets that no process has any more have no inode."""
+    return [socket for inode, socket in sockets() if inode != "0" and socket[0] == local_port and socket[1]]
 
 
-def until_end_of_input_is_read(process_id, local_port):
-    """Waits until the process has read the end of what the peer of a half-closed connection at a port sent."""
+def until_end_of_input_is_read(local_port):
+    """Waits until the end of what the peer of a half-closed connection at a port sent has been read."""
     until(
-        lambda: [each for each in forwarded(process_id, local_port) if each[2:] == (CLOSE_WAIT, 0)],
+        lambda: [each for each in forwarded(local_port) if each[2:] == (CLOSE_WAIT, 0)],
         f"a half-closed connection at port {local_port} whose end was read",
     )

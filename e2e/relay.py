@@ -15,6 +15,7 @@ class Relay:
         self.lock = threading.Lock()
         self.sockets = []
         self.answers = b""
+        self.asked = {}
         threading.Thread(target=self._accept, daemon=True).start()
 
     def on_the_way(self, response):
@@ -27,6 +28,12 @@ class Relay:
         """Every byte the emulator has sent so far. WebSocket messages of a server are not masked."""
         with self.lock:
             return self.answers
+
+    def requests(self):
+        """The head of the first HTTP request of each connection so far, in order."""
+        with self.lock:
+            whole = [data.partition(b"\r\n\r\n") for data in self.asked.values()]
+        return [head.decode("latin-1") for head, end, _ in whole if end]
 
     def cut(self):
         """Closes every connection, as a network does that goes away with a reset."""
@@ -51,15 +58,24 @@ class Relay:
             server = socket.create_connection(self.upstream)
             with self.lock:
                 self.sockets += [client, server]
-            threading.Thread(target=self._carry, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._carry, args=(server, client, True), daemon=True).start()
+                self.asked[client] = b""
+            threading.Thread(target=self._carry, args=(client, server, self._is_asked), daemon=True).start()
+            threading.Thread(target=self._carry, args=(server, client, self._is_answered), daemon=True).start()
 
-    def _carry(self, source, sink, remember):
+    def _is_asked(self, client, data):
+        with self.lock:
+            if b"\r\n\r\n" not in self.asked[client]:
+                self.asked[client] += data
+
+    def _is_answered(self, _server, data):
+        with self.lock:
+            self.answers += data
+
+    @staticmethod
+    def _carry(source, sink, remember):
         try:
             while data := source.recv(65536):
-                if remember:
-                    with self.lock:
-                        self.answers += data
+                remember(source, data)
                 sink.sendall(data)
         except OSError:  # cut
             pass

@@ -25,7 +25,7 @@ def reserve_port():
 
 
 class Server:
-    """A server process that says when it is ready. Its output stays in `log`."""
+    """A server process that says when it is ready: `ready` is what it said. Its output stays in `log`."""
 
     def __init__(self, directory, command, ready, **arguments):
         self.log = directory / f"{Path(command[0]).name}.log"
@@ -34,10 +34,11 @@ class Server:
         )
         output = Output(self.process.stdout.fileno())
         try:
-            output.until(ready)
+            self.ready = output.until(ready)
         except BaseException:
             self.stop(signal.SIGKILL)
             raise
+        self.log.touch()
         self.drain = threading.Thread(target=self._drain, args=(output.data,), daemon=True)
         self.drain.start()
 
@@ -64,7 +65,7 @@ def program(name):
 class Sshd:
     """An OpenSSH server for the user who runs the tests, with keys of its own, and a client configuration to it."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, **environment):
         self.directory = directory
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.home = directory / "home"
@@ -96,7 +97,7 @@ class Sshd:
         configuration = directory / "sshd_config"
         configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         command = [program("sshd"), "-D", "-e", "-f", configuration]
-        self.server = Server(directory, command, rb"^Server listening on ")
+        self.server = Server(directory, command, rb"^Server listening on ", env=os.environ | environment)
 
     def stop(self):
         self.server.stop()

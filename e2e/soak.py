@@ -22,7 +22,8 @@ from pathlib import Path
 from destinations import Destination, load, pattern, read_all, read_exactly
 from emulator import Emulator
 from forward import Forward
-from processes import ESTABLISHED, connections, forwarded, memory, open_files, until
+from processes import ESTABLISHED, connections, forwarded, memory, open_files
+from waiting import until
 
 MIB = 1 << 20
 INTERVAL = 5
@@ -189,7 +190,7 @@ def soak(emulator, destination, minutes):
     for each in sampled:
         each.samples, beginning = each.samples[1:], each.samples[0]
         failures += each.growth()
-        until(lambda: not forwarded(forward.plugin.process_id, forward.port), "the end of all forwarded connections")
+        until(lambda: not forwarded(forward.port), "the end of all forwarded connections")
         # What the first connections brought along, such as the runtime's own, may stay.
         until(lambda: each.sample()[1] <= beginning[1] + 4, f"the {each.name} to close its files")
     print("before:", *unused, "after:", *(each.samples[-1] for each in sampled))

@@ -8,8 +8,8 @@ import pytest
 
 from destinations import pattern, read_all, read_line
 from forward import Forward
-from processes import memory, until, until_unchanged
-from waiting import LIMIT
+from processes import memory, until_unchanged
+from waiting import LIMIT, until
 
 HUNDRED = 100
 PAGE = 200_000

@@ -1,58 +1,17 @@
 """Every byte, through every form of a port session: unchanged, whatever the messages it travels in."""
 
 import contextlib
-import os
-import selectors
-import signal
 
 import pytest
 
 from destinations import echo, pattern, read_exactly
-from forward import OLD_AGENT, SOCKET, SSH, Forward, start
-from waiting import LIMIT, Output, exit_status
+from forward import OLD_AGENT, SOCKET, Forward, Pipes
 
 # Bytes that terminals, line editors and AWS's plugin have meanings for.
 SPECIAL = [b"\n", b"\r", b"\r\n", b"\n\r", b"\n\n", b"\x03", b"\x04", b"\x1a", b"\x1c", b"~.", b"\n~.", b"\xff\xff"]
 ALL_PAIRS = b"".join(bytes((first, second)) for first in range(256) for second in range(256))
 # With the eight bytes of a smux header these leave one byte for the second message of 1 KiB.
 ONE_OVER = [pattern(length) + b"\n" for length in (1015, 1016, 1023, 1024, 1031, 16_383, 16_384)]
-
-
-class Pipes:
-    """Standard input and output of a session without a local end, as a connection."""
-
-    def __init__(self, emulator, port):
-        self.process = start(emulator, SSH, {"portNumber": port}, by="sdk")
-        self.output = Output(self.process.stdout.fileno())
-        self.taken = self.output.until(rb"^Starting session with SessionId: [^\n]+\n").end()
-
-    def exchange(self, data):
-        """Sends data while it takes as many bytes back."""
-        sent, end = 0, self.taken + len(data)
-        os.set_blocking(self.process.stdin.fileno(), False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdin, selectors.EVENT_WRITE)
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            while sent < len(data) or len(self.output.data) < end:
-                ready = [key.fileobj for key, _ in selector.select(LIMIT)]
-                assert ready, "nothing moves any more"
-                if self.process.stdin in ready:
-                    sent += os.write(self.process.stdin.fileno(), data[sent : sent + 65536])
-                    if sent == len(data):
-                        selector.unregister(self.process.stdin)
-                if self.process.stdout in ready:
-                    more = os.read(self.process.stdout.fileno(), 65536)
-                    assert more, "the output has ended"
-                    self.output.data += more
-        taken, self.taken = self.output.data[self.taken : end], end
-        return taken
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.send_signal(signal.SIGTERM)
-        exit_status(self.process)
-        self.process.stdout.close()
-        self.process.stderr.close()
 
 
 class Connection:

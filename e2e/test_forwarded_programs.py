@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from destinations import pattern
-from processes import forwarded, until
-from waiting import LIMIT
+from processes import forwarded
+from waiting import LIMIT, until
 
 MANY = 500
 
@@ -23,7 +23,7 @@ def run(command, limit=LIMIT, **arguments):
 
 def until_all_are_closed(forward):
     """Waits until the forward holds no connection but the one to the service."""
-    until(lambda: not forwarded(forward.plugin.process_id, forward.port), "the end of all forwarded connections")
+    until(lambda: not forwarded(forward.port), "the end of all forwarded connections")
 
 
 def fetched(forward, directory, *options, number=300):

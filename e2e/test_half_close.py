@@ -11,8 +11,8 @@ import pytest
 
 from destinations import echo, pattern, read_all, read_exactly
 from forward import SOCKET
-from processes import forwarded, until, until_end_of_input_is_read
-from waiting import LIMIT
+from processes import forwarded, until_end_of_input_is_read
+from waiting import LIMIT, until
 
 SENT = pattern(300_000)
 ANSWER = pattern(500_000, seed=1)
@@ -57,7 +57,7 @@ def test_an_answer_that_begins_after_the_end_of_the_request_arrives_whole(open_f
     process = nc(forward)
     process.stdin.write(SENT)
     process.stdin.close()
-    until_end_of_input_is_read(forward.plugin.process_id, forward.port)
+    until_end_of_input_is_read(forward.port)
     go.set()
     assert process.stdout.read() == ANSWER
     assert process.wait(LIMIT) == 0
@@ -160,6 +160,6 @@ def test_a_closed_connection_is_forgotten(open_forward, serve):
             connection.shutdown(socket.SHUT_WR)
             assert read_all(connection) == pattern(10)
     until(
-        lambda: not forwarded(forward.plugin.process_id, forward.port),
+        lambda: not forwarded(forward.port),
         "the end of all forwarded connections",
     )

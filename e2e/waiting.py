@@ -72,3 +72,11 @@ class Output:
 def exit_status(process):
     """Waits for a `subprocess.Popen` to end; returns its status."""
     return process.wait(timeout=LIMIT)
+
+
+def until(holds, what):
+    """Looks again and again until `holds()` is true, for what the kernel announces to nobody; returns its result."""
+    deadline = Deadline(what, lambda: "")
+    while not (result := holds()):
+        select.select([], [], [], min(0.01, deadline.remaining()))
+    return result
