@@ -79,6 +79,20 @@ async fn a_shell_has_the_terminal() {
     assert!(shell.has_its_settings_back());
 }
 
+#[tokio::test]
+async fn a_shell_that_is_ended_amid_a_line_leaves_the_cursor_at_the_start_of_the_next() {
+    let node = guarded_node(&[]).await;
+    let mut shell = OnTerminal::start_in(&ssh_words_owned(&node), &VARIABLES);
+    shell.screen.until(FIRST).await;
+    let id = shell.screen.up_to("\r\n").await;
+    shell.enter("PS1='remote''> '; echo rea''dy").await;
+    shell.screen.until("ready\r\nremote> ").await;
+    node.emulator.terminate_session(&id).await;
+    let all = shell.screen.until_end().await;
+    assert!(all.ends_with("\r\nremote> \r\n"), "{all}");
+    assert_eq!(shell.status().await.code(), Some(0));
+}
+
 fn ssh_words_owned(node: &Node) -> Vec<String> {
     let endpoint = node.emulator.endpoint();
     let words = ssh_words(&endpoint, &[]).into_iter().map(str::to_owned);

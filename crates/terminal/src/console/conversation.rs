@@ -51,6 +51,8 @@ pub(super) struct Conversation<'a> {
     input: Option<Input>,
     end_of_input: Option<EndOfInput>,
     typing: Typing,
+    /// The far end has left the cursor in the midst of a line.
+    amid_line: bool,
     /// Output that has no place in the writer's queue yet; while there is any, no event is taken.
     unwritten: VecDeque<(OutputStream, Bytes)>,
     /// Why the session is being ended from here, and until when the service may take to end it.
@@ -104,6 +106,7 @@ impl<'a> Conversation<'a> {
             input: None,
             end_of_input: None,
             typing,
+            amid_line: false,
             unwritten: VecDeque::new(),
             ending: None,
             answer_by,
@@ -242,6 +245,7 @@ impl<'a> Conversation<'a> {
                     Streams::Merged => OutputStream::Stdout,
                     Streams::Separate => stream,
                 };
+                self.amid_line = !data.ends_with(b"\n");
                 self.unwritten.push_back((stream, data));
             }
             SessionEvent::ExitCode(code) => {
@@ -355,6 +359,11 @@ impl<'a> Conversation<'a> {
     async fn close(self, close: Close) -> Outcome {
         let ending = self.ending.map(|(outcome, _)| outcome);
         let outcome = self.console.conclude(ending, close).await;
+        // The texts of AWS's plugin begin with lines of their own.
+        let ours = self.console.streams == Streams::Separate;
+        if ours && self.raw.is_some() && self.amid_line && io::stderr().is_terminal() {
+            self.console.print_error("\n").await;
+        }
         drop(self.raw);
         outcome
     }
