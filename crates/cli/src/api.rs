@@ -88,7 +88,7 @@ impl ApiSettings {
 pub(crate) fn region(named: Option<String>, stream_url: &str) -> Option<String> {
     named
         .filter(|region| !region.is_empty() && region != "aws-global")
-        .or_else(|| endpoint::region_of_stream(stream_url).map(str::to_owned))
+        .or_else(|| endpoint::region_of_stream(stream_url))
 }
 
 #[cfg(test)]

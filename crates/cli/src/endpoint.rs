@@ -1,13 +1,16 @@
-//! What the names of AWS's hosts say.
+//! What the hosts of URLs say about what is there.
+
+use ssm_session::AwsHost;
 
 /// The endpoint of the Systems Manager API, if that is what a caller's endpoint is.
 ///
 /// Callers hand on whatever they reached their own API by (`docs/PROTOCOL.md` 1.3, 1.4): nothing, that of ECS, or the
 /// stream URL. A host that is not AWS's is one that stands in for all of it.
 pub(crate) fn systems_manager(endpoint: &str) -> Option<&str> {
-    let host = host(endpoint, "http")?;
-    let is_other_service = is_aws(host) && region_behind(host, &["ssm", "ssm-fips"]).is_none();
-    (!is_other_service).then_some(endpoint)
+    let host = name(host(endpoint, "http")?);
+    let is_ours =
+        AwsHost::parse(&host).is_some_and(|host| ["ssm", "ssm-fips"].contains(&host.service));
+    (is_ours || !AwsHost::is_aws(&host)).then_some(endpoint)
 }
 
 /// The host of a URL with this scheme or the same with an `s`, without brackets.
@@ -35,50 +38,16 @@ pub(crate) fn is_url(text: &str) -> bool {
 
 /// The region in the name of the host of a stream URL: `ssmmessages.REGION…`, also with FIPS, dual stack, or behind the
 /// name of a VPC endpoint.
-pub(crate) fn region_of_stream(url: &str) -> Option<&str> {
-    let host = host(url, "ws")?;
-    if !is_aws(host) {
-        return None;
-    }
-    region_behind(host, &["ssmmessages", "ssmmessages-fips"])
+pub(crate) fn region_of_stream(url: &str) -> Option<String> {
+    let host = name(host(url, "ws")?);
+    let host = AwsHost::parse(&host).filter(AwsHost::is_session_manager)?;
+    Some(host.region.to_owned())
 }
 
-/// The label behind that of one of these services.
-fn region_behind<'a>(host: &'a str, services: &[&str]) -> Option<&'a str> {
-    let mut labels = host.split('.');
-    labels.find(|label| {
-        services
-            .iter()
-            .any(|service| label.eq_ignore_ascii_case(service))
-    })?;
-    labels.next()
+/// A host in the form in which names are compared.
+fn name(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
 }
-
-fn is_aws(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    SUFFIXES.iter().any(|suffix| {
-        host.strip_suffix(suffix)
-            .is_some_and(|rest| rest.ends_with('.'))
-    })
-}
-
-/// The domains of AWS's partitions, for IPv4 and for dual stack.
-const SUFFIXES: [&str; 14] = [
-    "amazonaws.com",
-    "api.aws",
-    "amazonaws.com.cn",
-    "api.amazonwebservices.com.cn",
-    "amazonaws.eu",
-    "api.amazonwebservices.eu",
-    "c2s.ic.gov",
-    "api.aws.ic.gov",
-    "sc2s.sgov.gov",
-    "api.aws.scloud",
-    "cloud.adc-e.uk",
-    "api.cloud-aws.adc-e.uk",
-    "csp.hci.ic.gov",
-    "api.aws.hci.ic.gov",
-];
 
 #[cfg(test)]
 mod tests {
@@ -140,7 +109,7 @@ mod tests {
             ),
         ] {
             let url = format!("wss://{host}/v1/data-channel/s?role=x");
-            assert_eq!(region_of_stream(&url), Some(region));
+            assert_eq!(region_of_stream(&url).as_deref(), Some(region));
         }
         for host in [
             "127.0.0.1",

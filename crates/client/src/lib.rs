@@ -104,6 +104,7 @@
 #![warn(missing_docs)]
 
 mod authority;
+mod aws_host;
 mod backlog;
 mod close;
 mod connection;
@@ -128,6 +129,7 @@ mod upgrade;
 mod url;
 mod web_socket;
 
+pub use aws_host::AwsHost;
 pub use close::Close;
 pub use close::EndedBy;
 pub use connection::Connection;

@@ -3,24 +3,7 @@
 use crate::authority::Authority;
 use crate::authority::is_host_name;
 use crate::authority::is_loopback;
-
-/// Under what AWS's partitions have the names of their services, in its SDKs' list of partitions.
-const SUFFIXES: [&str; 14] = [
-    "amazonaws.com",
-    "api.aws",
-    "amazonaws.com.cn",
-    "api.amazonwebservices.com.cn",
-    "amazonaws.eu",
-    "api.amazonwebservices.eu",
-    "c2s.ic.gov",
-    "api.aws.ic.gov",
-    "sc2s.sgov.gov",
-    "api.aws.scloud",
-    "cloud.adc-e.uk",
-    "api.cloud-aws.adc-e.uk",
-    "csp.hci.ic.gov",
-    "api.aws.hci.ic.gov",
-];
+use crate::aws_host::AwsHost;
 
 /// Which addresses are taken for a session's stream. Whoever can put another address into
 /// StartSession's answer gets the token and all keystrokes.
@@ -104,7 +87,7 @@ impl StreamPolicy {
     pub(crate) fn allows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         is_loopback(&host)
-            || is_session_manager(&host)
+            || AwsHost::parse(&host).is_some_and(|host| host.is_session_manager())
             || self.hosts.iter().any(|pattern| pattern.matches(&host))
     }
 
@@ -138,46 +121,6 @@ impl Pattern {
             Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
         }
     }
-}
-
-/// Whether `host`, in lower case, is `ssmmessages.<region>.<suffix>` with something after
-/// `ssmmessages-` or not, or a PrivateLink name of it, `….ssmmessages.<region>.vpce.<suffix>`.
-///
-/// A label alone is not enough: customers choose names of their own below AWS's domains, for
-/// their buckets and load balancers.
-fn is_session_manager(host: &str) -> bool {
-    SUFFIXES
-        .iter()
-        .filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'))
-        .any(|name| {
-            let name = name.strip_suffix(".vpce").unwrap_or(name);
-            let mut labels = name.rsplit('.');
-            labels.next().is_some_and(is_region)
-                && labels.next().is_some_and(is_service)
-                && labels.all(|label| !label.is_empty())
-        })
-}
-
-fn is_service(label: &str) -> bool {
-    label
-        .strip_prefix("ssmmessages")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// Whether `label` has the shape of a region's name, such as `us-gov-west-1`.
-fn is_region(label: &str) -> bool {
-    let mut parts = label.split('-');
-    let (Some(area), Some(number)) = (parts.next(), parts.next_back()) else {
-        return false;
-    };
-    let mut between = parts.peekable();
-    let is_word = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase());
-    (2..=4).contains(&area.len())
-        && is_word(area)
-        && between.peek().is_some()
-        && between.all(|part| !part.is_empty() && is_word(part))
-        && !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
