@@ -99,8 +99,11 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is printed, no environment variable is read, and no terminal is touched. Encrypted
-//! sessions need a source of data keys, such as the crate `ssm-session-aws`.
+//! AWS's API is reached through a [`ControlPlane`], where [`Options`] name one: the crate
+//! `ssm-session-aws` has that of AWS itself. With it [`start`] starts sessions, connections are
+//! signed, lost ones resumed, sessions ended at the service, and encrypted with KMS.
+//!
+//! Nothing is printed, no environment variable is read, and no terminal is touched.
 #![warn(missing_docs)]
 
 mod authority;
