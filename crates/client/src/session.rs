@@ -327,7 +327,7 @@ pub enum SessionEvent {
     /// [`Closed`](Self::Closed) follows within [`Timeouts::resume`](crate::Timeouts::resume). Until
     /// then input is taken as far as there is room, and nothing of it is lost.
     Disconnected {
-        /// A sentence on what happened.
+        /// What happened, as a clause.
         reason: String,
     },
     /// The session goes on over another connection.

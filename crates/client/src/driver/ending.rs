@@ -61,7 +61,7 @@ impl Driver {
 
     /// The socket is of no use any more.
     pub(super) fn on_lost(&mut self, ending: Ending, now: Instant) -> Option<End> {
-        let is_dismissal = ending.is_dismissal();
+        let (is_dismissal, reason) = (ending.is_dismissal(), ending.cause());
         let loss = ending.into_close();
         if self.terminate_by.is_some() {
             return Some(End::of(loss.into_asked()));
@@ -79,12 +79,11 @@ impl Driver {
         if session.presigned {
             return Some(End::of(loss));
         }
-        tracing::warn!(reason = loss.message, "the session is to be resumed");
+        tracing::warn!(reason, "the session is to be resumed");
         self.machine.handle_disconnected(now.into_std());
         self.connections.set_cut_off(true);
-        self.ports.events.send(SessionEvent::Disconnected {
-            reason: loss.message.clone(),
-        });
+        let event = SessionEvent::Disconnected { reason };
+        self.ports.events.send(event);
         let deadline = now + self.timeouts.resume;
         let outage = self.outage.get_or_insert_with(|| Outage {
             loss,

@@ -71,23 +71,27 @@ impl Ending {
         matches!(self, Self::CloseFrame { code: 1008, .. })
     }
 
+    /// What happened, as a clause.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::CloseFrame { code, text } => Close::from_close_frame(*code, text).message,
+            Self::Eof => "the other end hung up without a word".to_owned(),
+            // So the decoder of frames says it.
+            Self::Error(Error::Io(error)) if error.kind() == io::ErrorKind::Other => {
+                "the other end hung up amid a message".to_owned()
+            }
+            Self::Error(error) => error.to_string(),
+            Self::Silence(limit) => {
+                let seconds = limit.as_secs_f64();
+                format!("nothing was heard for {seconds} s; check the network")
+            }
+        }
+    }
+
     pub(super) fn into_close(self) -> Close {
         match self {
             Self::CloseFrame { code, text } => Close::from_close_frame(code, &text),
-            Self::Eof => {
-                Close::network("the connection was lost: the other end hung up without a word")
-            }
-            // So the decoder of frames says it.
-            Self::Error(Error::Io(error)) if error.kind() == io::ErrorKind::Other => {
-                Close::network("the connection was lost: the other end hung up amid a message")
-            }
-            Self::Error(error) => Close::network(format!("the connection was lost: {error}")),
-            Self::Silence(limit) => {
-                let seconds = limit.as_secs_f64();
-                Close::network(format!(
-                    "the connection was lost: nothing was heard for {seconds} s; check the network"
-                ))
-            }
+            other => Close::network(format!("the connection was lost: {}", other.cause())),
         }
     }
 }

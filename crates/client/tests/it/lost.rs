@@ -92,13 +92,13 @@ async fn a_session_that_ended_meanwhile_is_told_apart_from_a_network_that_failed
     let api = Refusing::with(ApiErrorKind::Gone);
     let mut session = cut(&api).await;
     let reason = disconnected(&mut session).await;
-    assert!(reason.starts_with("the connection was lost: "), "{reason}");
+    assert_eq!(reason, "the other end hung up without a word");
     let close = end(&mut session).await;
     assert_eq!(close.by, EndedBy::Service);
     assert!(close.ended_unseen && close.is_failure() && !close.may_live_on());
     assert_eq!(
         close.message,
-        format!("{reason}; meanwhile the session has ended")
+        format!("the connection was lost: {reason}; meanwhile the session has ended")
     );
     assert_eq!((api.resumed(), api.terminated().len()), (1, 0));
 }
@@ -112,7 +112,9 @@ async fn a_session_that_may_not_be_resumed_is_given_up_at_once_and_ended_at_the_
     assert_eq!(close.by, EndedBy::Network);
     assert_eq!(
         close.message,
-        format!("{reason}; it could not be resumed: the moon is in the way")
+        format!(
+            "the connection was lost: {reason}; it could not be resumed: the moon is in the way"
+        )
     );
     assert!(close.terminated && !close.may_live_on());
     assert_eq!(
