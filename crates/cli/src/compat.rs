@@ -158,7 +158,11 @@ fn start(
     }
     let rest = rest(words)?;
     let mut mistakes = Mistakes::default();
-    let profile = rest.profile;
+    // `aws ecs execute-command` names that of the environment too, where keys in the environment come before it.
+    let default = variables.raw(env_vars::AWS_PROFILE);
+    let profile = rest
+        .profile
+        .filter(|profile| default.as_ref() != Some(profile));
     let args = NetworkArgs::default();
     let network = Network::read(&args, profile.as_deref(), variables, &mut mistakes);
     if !mistakes.is_empty() {

@@ -27,6 +27,9 @@ pub(crate) const CONFIG: &str = "SSM_SESSION_CONFIG";
 /// up at all then; here what cannot do without them still does: KMS, resuming, ending by the API.
 pub(crate) const SKIP_CLIENT_CONFIGURE: &str = "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE";
 
+/// The profile where none is named, as everywhere in AWS's tools.
+pub(crate) const AWS_PROFILE: &str = "AWS_PROFILE";
+
 /// A PEM file with certificate authorities, as everywhere in AWS's tools.
 pub(crate) const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 

@@ -213,6 +213,18 @@ fn a_stream_may_lead_where_the_environment_allows_it() {
 }
 
 #[test]
+fn a_profile_that_the_environment_names_anyway_is_not_put_before_its_keys() {
+    let words = words(&[RESPONSE, "us-east-1", "StartSession", "work", REQUEST]);
+    for (default, profile) in [("work", None), ("other", Some("work"))] {
+        let variable = |name: &str| (name == "AWS_PROFILE").then(|| default.into());
+        match read(&words, None, Variables::new(&variable)) {
+            Call::Start(settings) => assert_eq!(settings.api.profile.as_deref(), profile),
+            Call::Text(text) => panic!("{text}"),
+        }
+    }
+}
+
+#[test]
 fn an_empty_profile_that_a_shell_dropped_is_noticed() {
     let settings = settings(&[RESPONSE, "us-east-1", "StartSession", REQUEST, "https://x"]);
     assert_eq!(settings.api.profile, None);
