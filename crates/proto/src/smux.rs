@@ -19,6 +19,7 @@ pub use frame::StreamId;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -201,11 +202,16 @@ impl Mux {
         if self.failure.is_some() || self.streams.len() >= MAX_STREAMS {
             return None;
         }
-        let id = self.next_id?;
-        self.next_id = id.0.checked_add(2).map(StreamId);
-        self.streams.insert(id, Stream::opening());
-        self.enter(id);
-        Some(id)
+        loop {
+            let id = self.next_id?;
+            self.next_id = id.0.checked_add(2).map(StreamId);
+            // A client that keeps to no half of the numbers may have taken one of an agent's.
+            if let Entry::Vacant(place) = self.streams.entry(id) {
+                place.insert(Stream::opening());
+                self.enter(id);
+                return Some(id);
+            }
+        }
     }
 
     /// How many bytes [`write`](Self::write) would take, up to 64 KiB. After none,

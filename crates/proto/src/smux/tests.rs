@@ -279,6 +279,18 @@ fn an_agent_takes_even_numbers_too() {
 }
 
 #[test]
+fn an_agent_opens_no_stream_of_a_number_that_its_client_has_taken() {
+    let mut agent = agent();
+    let syn = Header::bare(Command::Syn, StreamId(2)).encode();
+    agent.handle_data(Bytes::copy_from_slice(&syn), epoch());
+    assert_eq!(agent.write(StreamId(2), Bytes::from_static(b"kept")), 4);
+    assert_eq!(agent.open(), Some(StreamId(4)));
+    let payload = agent.poll_transmit(PAYLOAD).unwrap();
+    assert!(payload.windows(4).any(|part| part == b"kept"));
+    assert_eq!(agent.open_streams(), 2);
+}
+
+#[test]
 fn a_broken_peer_fails_the_session_once_and_for_all() {
     let (mut client, _, id) = opened();
     client.write(id, Bytes::from_static(b"x"));
