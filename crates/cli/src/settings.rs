@@ -20,6 +20,8 @@ use crate::session::SessionSettings;
 pub(crate) mod checks;
 mod config_file;
 mod connect;
+#[cfg(test)]
+mod hostile;
 mod mistakes;
 mod network;
 mod ssh;
