@@ -61,3 +61,13 @@ coverage:
     fi
     command -v cargo-llvm-cov >/dev/null || cargo install cargo-llvm-cov --locked
     cargo llvm-cov --package ssm-session-proto --show-missing-lines --fail-under-lines 95
+
+# Looks for inputs that break a promise of the protocol crate: `just fuzz pair 600`; targets: frames, bodies, smux, pair
+fuzz target seconds="600":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+    # Finds go beside the corpus; `cargo fuzz cmin` picks those worth keeping.
+    mkdir -p fuzz/target/found/{{ target }}
+    cargo fuzz run --sanitizer none {{ target }} fuzz/target/found/{{ target }} fuzz/corpus/{{ target }} -- \
+      -max_total_time={{ seconds }} -max_len=2048

@@ -8,22 +8,22 @@ use ssm_session_proto::DataKeyRequest;
 
 use crate::support::random::Random;
 
-pub(super) struct Kms {
+pub(crate) struct Kms {
     random: Random,
     made: Vec<(DataKeyRequest, DataKey)>,
     /// Calls under way: when each ends.
-    pub(super) generating: Option<(Instant, DataKeyRequest)>,
-    pub(super) decrypting: Option<(Instant, Decrypt)>,
+    pub(crate) generating: Option<(Instant, DataKeyRequest)>,
+    pub(crate) decrypting: Option<(Instant, Decrypt)>,
 }
 
-pub(super) struct Decrypt {
-    pub(super) ciphertext: Vec<u8>,
-    pub(super) key_id: String,
-    pub(super) encryption_context: BTreeMap<String, String>,
+pub(crate) struct Decrypt {
+    pub(crate) ciphertext: Vec<u8>,
+    pub(crate) key_id: String,
+    pub(crate) encryption_context: BTreeMap<String, String>,
 }
 
 impl Kms {
-    pub(super) fn new(random: Random) -> Self {
+    pub(crate) fn new(random: Random) -> Self {
         Self {
             random,
             made: Vec::new(),
@@ -32,13 +32,13 @@ impl Kms {
         }
     }
 
-    pub(super) fn next_answer(&self) -> Option<Instant> {
+    pub(crate) fn next_answer(&self) -> Option<Instant> {
         let generating = self.generating.as_ref().map(|(at, _)| *at);
         let decrypting = self.decrypting.as_ref().map(|(at, _)| *at);
         generating.into_iter().chain(decrypting).min()
     }
 
-    pub(super) fn generated(&mut self, now: Instant) -> Option<DataKey> {
+    pub(crate) fn generated(&mut self, now: Instant) -> Option<DataKey> {
         let (_, request) = self.generating.take_if(|(at, _)| *at <= now)?;
         let key = DataKey {
             plaintext: self.random.bytes(64).into(),
@@ -48,7 +48,7 @@ impl Kms {
         Some(key)
     }
 
-    pub(super) fn decrypted(&mut self, now: Instant) -> Option<Result<DataKey, String>> {
+    pub(crate) fn decrypted(&mut self, now: Instant) -> Option<Result<DataKey, String>> {
         let (_, decrypt) = self.decrypting.take_if(|(at, _)| *at <= now)?;
         let found = self.made.iter().find(|(request, key)| {
             key.ciphertext == decrypt.ciphertext
@@ -62,7 +62,7 @@ impl Kms {
     }
 
     /// The key of the session, once there is one.
-    pub(super) fn made(&self) -> Option<&(DataKeyRequest, DataKey)> {
+    pub(crate) fn made(&self) -> Option<&(DataKeyRequest, DataKey)> {
         self.made.last()
     }
 }

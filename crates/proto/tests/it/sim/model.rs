@@ -2,18 +2,18 @@
 
 /// The bytes of one direction or stream.
 #[derive(Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     written: Vec<u8>,
     arrived: usize,
 }
 
 impl Flow {
-    pub(super) fn write(&mut self, data: &[u8]) {
+    pub(crate) fn write(&mut self, data: &[u8]) {
         self.written.extend_from_slice(data);
     }
 
     /// Takes what came out, which must be what comes next.
-    pub(super) fn arrive(&mut self, what: &str, data: &[u8]) {
+    pub(crate) fn arrive(&mut self, what: &str, data: &[u8]) {
         let from = self.arrived;
         self.arrived += data.len();
         let expected = self.written.get(from..self.arrived);
@@ -25,12 +25,12 @@ impl Flow {
         );
     }
 
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.arrived == self.written.len()
     }
 
     /// How far it is, for failures.
-    pub(super) fn progress(&self) -> (usize, usize) {
+    pub(crate) fn progress(&self) -> (usize, usize) {
         (self.arrived, self.written.len())
     }
 }
