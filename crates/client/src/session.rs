@@ -332,6 +332,13 @@ pub enum SessionEvent {
     },
     /// The session goes on over another connection.
     Reconnected,
+    /// The service answers and the agent does not: for [`Timeouts::unresponsive`](crate::Timeouts::unresponsive)
+    /// it has acknowledged nothing, though something was sent. Nothing is lost by it, and nothing is done about it:
+    /// an agent also stays silent while its program or destination takes no input (docs/PROTOCOL.md 4.2).
+    Unresponsive,
+    /// The agent acknowledges again after [`Unresponsive`](Self::Unresponsive). A [`Disconnected`](Self::Disconnected)
+    /// makes it moot, too.
+    Responsive,
     /// The session is over. Nothing follows.
     Closed(Close),
 }

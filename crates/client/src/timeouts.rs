@@ -24,6 +24,10 @@ pub struct Timeouts {
     /// Time without a single frame, pongs included, after which the connection is taken to be
     /// dead. Default 45 s; meant to be a small multiple of `keepalive`.
     pub silence: Duration,
+    /// Time without an acknowledgement of the agent, while something was sent that it should
+    /// acknowledge, after which it is said to be [`Unresponsive`](crate::SessionEvent::Unresponsive).
+    /// Default 10 s.
+    pub unresponsive: Duration,
     /// Obtaining a data key (docs/PROTOCOL.md, 6). Default 20 s. The agent itself gives up 15 s
     /// after it asked.
     pub data_key: Duration,
@@ -57,6 +61,7 @@ impl Default for Timeouts {
             credentials: Duration::from_secs(3),
             keepalive: Duration::from_secs(15),
             silence: Duration::from_secs(45),
+            unresponsive: Duration::from_secs(10),
             data_key: Duration::from_secs(20),
             resume: Duration::from_secs(600),
             api: Duration::from_secs(20),

@@ -48,6 +48,8 @@ pub(crate) struct ReliableStream {
     recv: ReorderBuffer,
     rtt: RttEstimator,
     acknowledgements: VecDeque<Acknowledge>,
+    /// Since when the peer has owed an acknowledgement and given none.
+    unanswered_since: Option<Instant>,
     connected: bool,
     publication: Publication,
     /// How long a pause without any sign of the peer is believed; for ever if absent.
@@ -69,6 +71,7 @@ impl ReliableStream {
             recv: ReorderBuffer::new(),
             rtt: RttEstimator::default(),
             acknowledgements: VecDeque::new(),
+            unanswered_since: None,
             connected: false,
             publication: Publication::Started,
             pause_limit,
@@ -76,8 +79,9 @@ impl ReliableStream {
     }
 
     /// A new connection is open: everything unacknowledged is sent over it.
-    pub(crate) fn handle_connected(&mut self) {
+    pub(crate) fn handle_connected(&mut self, now: Instant) {
         self.connected = true;
+        self.unanswered_since = (!self.send.is_empty()).then_some(now);
         self.publication = Publication::Started;
         self.send.restart();
     }
@@ -85,6 +89,7 @@ impl ReliableStream {
     /// The connection is gone. State stays; the peer repeats what we did not acknowledge.
     pub(crate) fn handle_disconnected(&mut self) {
         self.connected = false;
+        self.unanswered_since = None;
         self.acknowledgements.clear();
     }
 
@@ -131,6 +136,9 @@ impl ReliableStream {
         let content = (payload_type, payload.into());
         let message = composer.stream_data(self.outgoing, number, content, now);
         self.send.push(message.encode());
+        if self.connected {
+            self.unanswered_since.get_or_insert(now);
+        }
         number
     }
 
@@ -177,9 +185,17 @@ impl ReliableStream {
         self.resume_publication();
         let number = acknowledge.sequence_number();
         let acknowledged = self.send.acknowledge(number, self.rtt.tolerance(), now);
-        if let Acknowledged::Removed(Some(round_trip)) = acknowledged {
-            self.rtt.sample(round_trip);
+        if let Acknowledged::Removed(round_trip) = acknowledged {
+            self.unanswered_since = (!self.send.is_empty()).then_some(now);
+            if let Some(round_trip) = round_trip {
+                self.rtt.sample(round_trip);
+            }
         }
+    }
+
+    /// Since when the peer has owed an acknowledgement on this connection without giving any.
+    pub(crate) fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered_since
     }
 
     /// The peer shows that it is there and lacks something: everything unacknowledged is sent
@@ -287,7 +303,7 @@ mod tests {
     impl End {
         fn new(outgoing: MessageType) -> Self {
             let mut stream = ReliableStream::new(outgoing, Some(Duration::from_secs(10)));
-            stream.handle_connected();
+            stream.handle_connected(epoch());
             Self {
                 stream,
                 composer: composer(1),
@@ -423,6 +439,35 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_owes_an_answer_from_the_first_message_or_the_last_answer_on() {
+        let (mut client, _) = client_and_agent();
+        assert_eq!(client.stream.unanswered_since(), None);
+        client.send(b"a");
+        client.send(b"b");
+        let messages = client.transmit(epoch());
+        assert_eq!(client.stream.unanswered_since(), Some(epoch()));
+        let later = epoch() + Duration::from_secs(1);
+        for (message, owes) in messages.iter().zip([Some(later), None]) {
+            client
+                .stream
+                .handle_acknowledge(&Acknowledge::of(message), later);
+            assert_eq!(client.stream.unanswered_since(), owes);
+        }
+    }
+
+    #[test]
+    fn without_a_connection_nobody_owes_an_answer_and_with_the_next_it_counts_anew() {
+        let (mut client, _) = client_and_agent();
+        client.send(b"a");
+        client.stream.handle_disconnected();
+        client.send(b"b");
+        assert_eq!(client.stream.unanswered_since(), None);
+        let later = epoch() + Duration::from_secs(1);
+        client.stream.handle_connected(later);
+        assert_eq!(client.stream.unanswered_since(), Some(later));
+    }
+
+    #[test]
     fn state_survives_a_new_connection() {
         let (mut client, _) = client_and_agent();
         client.send(b"a");
@@ -431,7 +476,7 @@ mod tests {
         client.send(b"b");
         assert_eq!(client.transmit(epoch()), []);
         assert_eq!(client.stream.poll_timeout(), None);
-        client.stream.handle_connected();
+        client.stream.handle_connected(epoch());
         let after = client.transmit(epoch());
         assert_eq!(after[0], before[0], "the same message, bit for bit");
         assert_eq!(after[1].sequence_number, SequenceNumber(1));

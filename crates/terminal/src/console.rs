@@ -25,12 +25,12 @@ mod forward;
 mod gathered;
 mod outage;
 mod outcome;
-mod ports;
 mod relay;
+mod setup;
 mod typing;
 
 pub use outcome::Outcome;
-pub use ports::Ports;
+pub use setup::Setup;
 
 /// Where a session's output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +138,10 @@ impl Console {
         }
     }
 
-    /// Runs a session to its end: [`Self::run_with`] nothing brought along for ports.
+    /// Runs a session to its end: [`Self::run_with`] nothing brought along.
     pub async fn run(&mut self, session: Session, waiting_for: impl fmt::Display) -> Outcome {
-        self.run_with(session, waiting_for, Ports::default()).await
+        self.run_with(session, waiting_for, &mut Setup::default())
+            .await
     }
 
     /// Runs a session to its end, with the terminal in raw mode while a shell or an interactive command has it.
@@ -157,12 +158,12 @@ impl Console {
         &mut self,
         session: Session,
         waiting_for: impl fmt::Display,
-        ports: Ports,
+        setup: &mut Setup,
     ) -> Outcome {
         if let Some(leaving) = self.leaving {
             return Outcome::Signalled(leaving.signal);
         }
-        conversation::Conversation::new(self, session, ports)
+        conversation::Conversation::new(self, session, setup)
             .run(&waiting_for)
             .await
     }

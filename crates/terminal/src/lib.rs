@@ -7,6 +7,7 @@
 
 mod console;
 mod end_of_input;
+mod escape;
 mod input;
 mod local_end;
 mod open_files;
@@ -20,8 +21,10 @@ mod texts;
 
 pub use console::Console;
 pub use console::Outcome;
-pub use console::Ports;
+pub use console::Setup;
 pub use console::Streams;
+pub use escape::EscapeChar;
+pub use escape::InvalidEscapeChar;
 pub use local_end::CannotListen;
 pub use local_end::LocalListener;
 pub use raw_mode::Keys;

@@ -51,6 +51,18 @@ pub enum News<'a> {
         /// How long there was none.
         after: Duration,
     },
+    /// The service is there, and the agent has acknowledged nothing for this long, though it has something to.
+    Unresponsive {
+        /// How long.
+        since: Duration,
+    },
+    /// The agent acknowledges again.
+    Responsive {
+        /// How long it did not.
+        after: Duration,
+    },
+    /// What is typed is kept no more until the far end takes some of it.
+    InputRefused,
 }
 
 impl fmt::Display for News<'_> {
@@ -91,6 +103,17 @@ impl fmt::Display for News<'_> {
             Self::Reconnected { after } => {
                 write!(f, "reconnected after {} s", after.as_secs().max(1))
             }
+            Self::Unresponsive { since } => write!(
+                f,
+                "the service is there, but the node has not taken anything for {} s; what you type is kept",
+                since.as_secs().max(1)
+            ),
+            Self::Responsive { after } => {
+                write!(f, "the node answers again after {} s", after.as_secs().max(1))
+            }
+            Self::InputRefused => f.write_str(
+                "what you type is thrown away from here on: the node takes nothing, and no more can be kept",
+            ),
         }
     }
 }

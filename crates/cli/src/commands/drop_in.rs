@@ -10,7 +10,7 @@ use std::io::IsTerminal as _;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::News;
 use ssm_session_terminal::Outcome;
-use ssm_session_terminal::Ports;
+use ssm_session_terminal::Setup;
 use ssm_session_terminal::Streams;
 use ssm_session_terminal::Texts as _;
 
@@ -56,14 +56,15 @@ async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
     };
     let text = match open_started(console, settings).await {
         Ok(session) => {
-            let ports = Ports {
+            let mut setup = Setup {
                 texts: Box::new(texts),
                 listener,
-                are_expected: settings.port.is_port,
+                is_port: settings.port.is_port,
                 stop_ends: true,
+                ..Setup::default()
             };
             let agent = format!("the agent on {} to answer", settings.shown_target());
-            let outcome = console.run_with(session, agent, ports).await;
+            let outcome = console.run_with(session, agent, &mut setup).await;
             if console.stdout_is_data() {
                 if let Some(reason) = reason(&outcome) {
                     console.print_error(&report::line(&reason)).await;

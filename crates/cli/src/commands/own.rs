@@ -10,7 +10,7 @@ use ssm_session_terminal::Console;
 use ssm_session_terminal::LocalListener;
 use ssm_session_terminal::News;
 use ssm_session_terminal::Outcome;
-use ssm_session_terminal::Ports;
+use ssm_session_terminal::Setup;
 use ssm_session_terminal::Streams;
 use ssm_session_terminal::Texts;
 use ssm_session_terminal::one_line;
@@ -70,16 +70,17 @@ pub(super) async fn converse(
     listener: Option<LocalListener>,
     port: &PortRequest,
 ) -> (ExitStatus, Option<String>) {
-    let ports = Ports {
+    let mut setup = Setup {
         texts: Box::new(Lines),
         listener,
-        are_expected: port.is_port,
+        is_port: port.is_port,
         // Whoever stops this program at a terminal is free to send it to the background.
         stop_ends: false,
+        ..Setup::default()
     };
     let agent = format!("the agent on {target} to answer");
     let id = one_line(session.id());
-    let outcome = console.run_with(session, agent, ports).await;
+    let outcome = console.run_with(session, agent, &mut setup).await;
     let mut message = outcome.message();
     if let Outcome::Closed(close) = &outcome
         && close.by == EndedBy::Network

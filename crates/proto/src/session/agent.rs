@@ -150,7 +150,7 @@ impl AgentSession {
         let request_id = self.composer.uuid();
         let open = OpenDataChannel::agent(token.clone(), request_id, &self.config.instance_id);
         self.opening = Some(Frame::Text(open.to_json().into()));
-        self.stream.handle_connected();
+        self.stream.handle_connected(now);
         if matches!(self.handshake, AgentHandshake::Connection) {
             self.send_state(SessionState::CONNECTED, now);
             self.begin(now);

@@ -132,7 +132,7 @@ impl ClientSession {
         let client_id = self.config.client_id;
         let open = OpenDataChannel::client(token.clone(), request_id, client_id, CLIENT_VERSION);
         self.opening = Some(Frame::Text(open.to_json().into()));
-        self.stream.handle_connected();
+        self.stream.handle_connected(now);
         self.resume_handshake(now);
         self.pump(now);
     }
@@ -222,6 +222,13 @@ impl ClientSession {
             }
         }
         self.pump(now);
+    }
+
+    /// Since when the agent has owed an acknowledgement on this connection and given none. An agent
+    /// also gives none while its program or destination takes no input (docs/PROTOCOL.md 4.2).
+    #[must_use]
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.stream.unanswered_since()
     }
 
     /// Whether [`Event::Established`] was given.

@@ -22,7 +22,7 @@ use super::Console;
 use super::LEAVING_LIMIT;
 use super::Outcome;
 use super::Patience;
-use super::Ports;
+use super::Setup;
 use super::Streams;
 use super::forward::Forward;
 use super::outage::Outage;
@@ -44,7 +44,7 @@ use crate::text::sanitised;
 pub(super) struct Conversation<'a> {
     console: &'a mut Console,
     session: Session,
-    ports: Ports,
+    setup: &'a mut Setup,
     phase: Phase,
     raw: Option<RawMode>,
     outage: Outage,
@@ -88,18 +88,18 @@ enum Step {
 }
 
 impl<'a> Conversation<'a> {
-    pub(super) fn new(console: &'a mut Console, session: Session, ports: Ports) -> Self {
+    pub(super) fn new(console: &'a mut Console, session: Session, setup: &'a mut Setup) -> Self {
         let typing = Typing::new(session.control());
-        let raw = if ports.are_expected {
+        let raw = if setup.is_port {
             None
         } else {
             enter(Keys::Interruptible)
         };
-        let answer_by = ports.are_expected.then(|| Instant::now() + ANSWER_LIMIT);
+        let answer_by = setup.is_port.then(|| Instant::now() + ANSWER_LIMIT);
         Self {
             console,
             session,
-            ports,
+            setup,
             phase: Phase::Waiting,
             raw,
             outage: Outage::default(),
@@ -117,7 +117,7 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run(mut self, waiting_for: &(impl fmt::Display + ?Sized)) -> Outcome {
         let mut patience = Patience::new(io::stderr().is_terminal());
         // Not only once the session is up: a shell that says nothing by itself shows by taking its size that it exists.
-        if !self.ports.are_expected {
+        if !self.setup.is_port {
             self.session.resize(window_size());
         }
         loop {
@@ -162,7 +162,7 @@ impl<'a> Conversation<'a> {
         let outage = self.outage.due();
         let reading = self.typing.is_idle();
         // A forward goes on without standard output, and a session can only be ended once it is up.
-        let unwatched = self.output_broken || (waiting && self.ports.are_expected);
+        let unwatched = self.output_broken || (waiting && self.setup.is_port);
         tokio::select! {
             notice = self.console.signals.next() => Step::Notice(notice),
             error = self.console.output.broken(), if !unwatched => Step::Broken(error),
@@ -213,7 +213,7 @@ impl<'a> Conversation<'a> {
 
     fn handle_outage(&mut self) {
         let news = self.outage.news();
-        let text = news.and_then(|news| self.ports.texts.text(&news));
+        let text = news.and_then(|news| self.setup.texts.text(&news));
         self.tell(text);
     }
 
@@ -228,7 +228,7 @@ impl<'a> Conversation<'a> {
 
     fn handle_event(&mut self, event: SessionEvent) {
         if let Some(news) = self.outage.handle(&event) {
-            let text = self.ports.texts.text(&news);
+            let text = self.setup.texts.text(&news);
             self.tell(text);
         }
         if let Some(end) = &mut self.end_of_input
@@ -267,7 +267,7 @@ impl<'a> Conversation<'a> {
             return Relay::new(self.console, self.session).run(message).await;
         }
         let end = LocalEnd::from_properties(&established.properties);
-        Forward::new(self.console, self.session, form, self.ports)
+        Forward::new(self.console, self.session, form, self.setup)
             .run(message, end.map_err(CannotListen::from))
             .await
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::Console;
 use super::LEAVING_LIMIT;
 use super::Outcome;
-use super::Ports;
+use super::Setup;
 use super::outage::Outage;
 use super::printable;
 use super::until;
@@ -27,7 +27,6 @@ use crate::open_files;
 use crate::signals::Notice;
 use crate::signals::Signal;
 use crate::texts::News;
-use crate::texts::Texts;
 
 /// A forward, from the moment its session is established. Standard input is left alone.
 ///
@@ -36,9 +35,8 @@ pub(super) struct Forward<'a> {
     console: &'a mut Console,
     session: Session,
     form: PortForm,
-    texts: Box<dyn Texts>,
-    /// Taken away when the end begins, so that nothing new connects.
-    listener: Option<LocalListener>,
+    /// Its listener is taken away when the end is asked for, so that nothing new connects.
+    setup: &'a mut Setup,
     /// A connection on its way into the session; in a basic one it waits there for its turn.
     handing: Option<BoxFuture<'static, Result<(), Closed>>>,
     has_accepted: bool,
@@ -62,9 +60,9 @@ impl<'a> Forward<'a> {
         console: &'a mut Console,
         session: Session,
         form: PortForm,
-        ports: Ports,
+        setup: &'a mut Setup,
     ) -> Self {
-        if ports.stop_ends
+        if setup.stop_ends
             && let Err(error) = console.signals.take_stop()
         {
             tracing::warn!(%error, "SIGTSTP cannot be taken over");
@@ -74,8 +72,7 @@ impl<'a> Forward<'a> {
             console,
             session,
             form,
-            texts: ports.texts,
-            listener: ports.listener,
+            setup,
             handing: None,
             has_accepted: false,
             outage: Outage::default(),
@@ -107,7 +104,7 @@ impl<'a> Forward<'a> {
                 Step::Connection(accepted) => self.handle_connection(accepted),
                 Step::Outage => {
                     let news = self.outage.news();
-                    if let Some(text) = news.and_then(|news| self.texts.text(&news)) {
+                    if let Some(text) = news.and_then(|news| self.setup.texts.text(&news)) {
                         self.print(&text);
                     }
                 }
@@ -123,7 +120,7 @@ impl<'a> Forward<'a> {
 
     /// Opens the local end, unless it is open already.
     fn open(&mut self, end: Result<LocalEnd, CannotListen>) {
-        let opened = end.and_then(|end| match self.listener.take() {
+        let opened = end.and_then(|end| match self.setup.listener.take() {
             Some(listener) if *listener.end() == end => Ok(listener),
             // What was opened at the request's word is not what the session is for.
             other => {
@@ -135,9 +132,9 @@ impl<'a> Forward<'a> {
             Ok(listener) => {
                 tracing::info!(at = %listener, form = ?self.form, "waiting for connections");
                 let (form, at) = (self.form, &listener);
-                let text = self.texts.text(&News::Opened { form, at });
+                let text = self.setup.texts.text(&News::Opened { form, at });
                 self.print(&text.unwrap_or_default());
-                self.listener = Some(listener);
+                self.setup.listener = Some(listener);
             }
             Err(error) => {
                 tracing::info!(%error, "there is no local end");
@@ -155,7 +152,7 @@ impl<'a> Forward<'a> {
         tokio::select! {
             notice = self.console.signals.next() => Step::Notice(notice),
             Some(event) = self.session.next_event() => Step::Event(event),
-            accepted = accept(&mut self.listener), if is_free => Step::Connection(accepted),
+            accepted = accept(&mut self.setup.listener), if is_free => Step::Connection(accepted),
             () = handed(&mut self.handing) => Step::Handed,
             place = self.console.output.place(), if !self.unwritten.is_empty() => {
                 if let Some(text) = self.unwritten.pop_front() {
@@ -218,7 +215,7 @@ impl<'a> Forward<'a> {
 
     /// Has the service end the session; the first reason counts.
     fn end(&mut self, outcome: Outcome) {
-        self.listener = None;
+        self.setup.listener = None;
         self.handing = None;
         if self.ending.is_none() {
             self.session.terminate();
@@ -228,7 +225,6 @@ impl<'a> Forward<'a> {
 
     /// The session has ended.
     async fn close(self, close: Close) -> Outcome {
-        drop(self.listener);
         let stream = self.console.text_stream();
         for text in self.unwritten {
             self.console.write(stream, text).await;
@@ -242,7 +238,7 @@ impl<'a> Forward<'a> {
     }
 
     fn say(&mut self, news: &News<'_>) {
-        if let Some(text) = self.texts.text(news) {
+        if let Some(text) = self.setup.texts.text(news) {
             self.print(&text);
         }
     }

@@ -18,6 +18,8 @@ pub enum Outcome {
     Closed(Close),
     /// A signal told this process to end it.
     Signalled(Signal),
+    /// The user ended it by an escape.
+    Left,
     /// Whoever read standard output reads no more.
     OutputClosed,
     /// Standard output could not be written to.
@@ -50,7 +52,11 @@ impl Outcome {
             Self::Closed(close) => {
                 Some(sanitised(close.message.trim())).filter(|words| !words.is_empty())
             }
-            Self::Signalled(_) | Self::OutputClosed | Self::InputEnded | Self::NoLocalEnd => None,
+            Self::Signalled(_)
+            | Self::Left
+            | Self::OutputClosed
+            | Self::InputEnded
+            | Self::NoLocalEnd => None,
             Self::OutputFailed(error) => {
                 Some(format!("standard output could not be written: {error}"))
             }
@@ -70,7 +76,7 @@ impl Outcome {
     }
 
     /// The exit status of a program that passes the remote command's on: that one where there is
-    /// one, 128 and its number after a signal, 1 after anything that has a [`message`](Self::message)
+    /// one, 128 and its number after a signal, as after SIGINT when the user left by an escape, 1 after anything that has a [`message`](Self::message)
     /// and without a local end, else 0.
     #[must_use]
     pub fn status(&self) -> u8 {
@@ -80,6 +86,7 @@ impl Outcome {
                 ..
             }) => status_of(*code),
             Self::Signalled(signal) => signal.status(),
+            Self::Left => Signal::Interrupt.status(),
             Self::NoLocalEnd => 1,
             _ => u8::from(self.message().is_some()),
         }

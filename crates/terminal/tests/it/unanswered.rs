@@ -11,7 +11,7 @@ use ssm_session::StreamPolicy;
 use ssm_session::StreamUrl;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::Outcome;
-use ssm_session_terminal::Ports;
+use ssm_session_terminal::Setup;
 use ssm_session_terminal::Streams;
 use tokio::time::Instant;
 use tokio_websockets::ServerBuilder;
@@ -36,12 +36,14 @@ async fn session() -> Session {
 #[tokio::test(start_paused = true)]
 async fn a_port_session_is_given_up_after_a_minute() {
     let mut console = Console::open(Streams::Separate).unwrap();
-    let ports = Ports {
-        are_expected: true,
-        ..Ports::default()
+    let mut setup = Setup {
+        is_port: true,
+        ..Setup::default()
     };
     let start = Instant::now();
-    let outcome = console.run_with(session().await, "the agent", ports).await;
+    let outcome = console
+        .run_with(session().await, "the agent", &mut setup)
+        .await;
     assert!(matches!(outcome, Outcome::Unanswered(_)), "{outcome:?}");
     assert!(outcome.message().unwrap().contains("within 60 s"));
     assert!(start.elapsed() >= Duration::from_secs(60));
