@@ -10,11 +10,13 @@
 //!
 //! It differs from the real agent where that would make users take its faults for the client's: none of the output
 //! is lost (see [`text`]), a command that takes no input or was sent a signal does not stop the agent from reading
-//! (see [`held`]), and nothing a session started is left running when it ends (see [`process`]).
+//! (see [`held`]), and nothing a session started is left running when it ends (see [`process`]) or the emulator is
+//! killed (see [`guard`]).
 
 mod collected;
 mod command;
 mod driver;
+mod guard;
 mod held;
 mod job;
 mod port;
@@ -28,12 +30,14 @@ mod words;
 
 use std::sync::Arc;
 
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ChallengeMode;
 use ssm_session_proto::Frame;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use self::driver::Driver;
+pub(crate) use self::guard::Guard;
 use crate::documents::ResolvedDocument;
 use crate::kms::Kms;
 use crate::plan::Pacing;
@@ -51,6 +55,8 @@ pub(crate) struct AgentTask {
     pub(crate) agent_version: String,
     /// Most bytes in a message of a port session.
     pub(crate) payload: usize,
+    pub(crate) ways: AgentWays,
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// The agent's WebSocket. Dropping either end of it on the service's side ends the session at once.

@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 pub(crate) mod serve;
 pub(crate) mod shell;
+mod ways;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,26 +17,33 @@ use ssm_session_emulator::Target;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
+use self::faults::ConnectFaultOptions;
 use self::faults::FaultOptions;
+use self::ways::WayOptions;
 
 /// Options of every command that starts an emulator.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The agent")]
 pub(crate) struct Agent {
-    /// How fast the agent sends: as a real one, or without waits
+    /// How fast it sends: as a real one, or without waits
     #[arg(long, value_enum, default_value_t = Pace::Agent)]
     pace: Pace,
-    /// Whether the agent asks for a random challenge in the encryption context
+    /// Whether it asks for a random challenge in the encryption context
     #[arg(long, value_enum, default_value_t = Challenge::Offered)]
     kms_challenge: Challenge,
-    /// The version the agent reports and behaves like; up to 3.0.196.0 it serves one connection of a port session at a
+    /// The version it reports and behaves like; up to 3.0.196.0 it serves one connection of a port session at a
     /// time
     #[arg(long, value_name = "VERSION", default_value = Plan::AGENT_VERSION, value_parser = agent_version)]
     agent_version: String,
-    /// Most bytes in a message of the agent in a port session, 64 to 4194184; real agents send 1024
+    /// Most bytes in one message of a port session, 64 to 4194184; real agents send 1024
     #[arg(long, value_name = "BYTES", default_value_t = Plan::default().agent_payload, value_parser = agent_payload)]
     agent_payload: usize,
     #[command(flatten)]
+    ways: WayOptions,
+    #[command(flatten)]
     faults: FaultOptions,
+    #[command(flatten)]
+    connect_faults: ConnectFaultOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -70,7 +78,9 @@ impl Agent {
             },
             agent_version: self.agent_version.clone(),
             agent_payload: self.agent_payload,
+            agent_ways: self.ways.ways(),
             faults: self.faults.faults(),
+            connect_faults: self.connect_faults.faults(),
             ..Plan::default()
         }
     }

@@ -3,14 +3,15 @@
 //! The operation is named by the header `X-Amz-Target`; everything is POSTed to `/`.
 
 mod admission;
-mod channels;
 mod containers;
+mod demands;
 mod keys;
 mod nodes;
 mod page;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -35,8 +36,10 @@ pub use self::sessions::StartSession;
 pub use self::sessions::StartedSession;
 
 use self::admission::Subject;
+use crate::connect_faults::Cut;
 use crate::error::ServiceError;
 use crate::operation::Operation;
+use crate::plan::ConnectStep;
 use crate::random;
 use crate::service::Service;
 
@@ -44,16 +47,18 @@ use crate::service::Service;
 pub(crate) async fn answer(
     service: &Arc<Service>,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Result<Response<Full<Bytes>>, Cut> {
     let (head, body) = request.into_parts();
-    let answer = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => perform(service, &head, &body.to_bytes()).await,
-        Err(error) => Err(ServiceError::validation(format!(
-            "The request body could not be read: {error}; the limit is {MAX_BODY} bytes."
-        ))),
+    let body = read(body).await;
+    if let Some(operation) = header(&head, TARGET).and_then(Operation::from_target) {
+        service.pass(ConnectStep::Call(operation)).await?;
+    }
+    let answer = match body {
+        Ok(body) => perform(service, &head, &body).await,
+        Err(error) => Err(error),
     };
     let operation = header(&head, TARGET).unwrap_or_default();
-    match answer {
+    Ok(match answer {
         Ok(body) => {
             tracing::debug!(operation, "answered");
             respond(StatusCode::OK, body)
@@ -67,6 +72,20 @@ pub(crate) async fn answer(
             };
             refuse(status, &error)
         }
+    })
+}
+
+async fn read(body: Incoming) -> Result<Bytes, ServiceError> {
+    let body = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_LIMIT, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) => Err(ServiceError::validation(format!(
+            "The request body could not be read: {error}; the limit is {MAX_BODY} bytes."
+        ))),
+        Err(_) => Err(ServiceError::new(
+            "RequestTimeoutException",
+            format!("The request body did not come within {BODY_LIMIT:?}."),
+        )),
     }
 }
 
@@ -84,8 +103,12 @@ async fn perform(
     body: &[u8],
 ) -> Result<Vec<u8>, ServiceError> {
     let target = header(head, TARGET).unwrap_or_default();
-    if target == CLOSE_CHANNEL {
-        return encode(&service.close_channel(decode(body)?).await?);
+    match target {
+        CLOSE_CHANNEL => return encode(&service.close_channel(decode(body)?).await?),
+        FREEZE_AGENT => return encode(&service.freeze_agent(true, decode(body)?).await?),
+        THAW_AGENT => return encode(&service.freeze_agent(false, decode(body)?).await?),
+        SET_FAULTS => return encode(&service.set_faults(decode(body)?)?),
+        _ => {}
     }
     let Some(operation) = Operation::from_target(target) else {
         return Err(ServiceError::new(
@@ -188,8 +211,13 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 }
 
 const TARGET: &str = "x-amz-target";
-/// The emulator's own operation; nobody has to sign it.
+/// The emulator's own operations; nobody has to sign them.
 const CLOSE_CHANNEL: &str = "Emulator.CloseChannel";
+const FREEZE_AGENT: &str = "Emulator.FreezeAgent";
+const THAW_AGENT: &str = "Emulator.ThawAgent";
+const SET_FAULTS: &str = "Emulator.SetFaults";
 const REQUEST_ID: &str = "x-amzn-requestid";
 /// Bytes of the largest request body read; the largest real one is a StartSession with its parameters.
 const MAX_BODY: usize = 1024 * 1024;
+/// How long a client may take to send it.
+const BODY_LIMIT: Duration = Duration::from_secs(30);

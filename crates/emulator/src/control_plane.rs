@@ -27,6 +27,7 @@ use crate::control::StartSession;
 use crate::control::StartedSession;
 use crate::error::ServiceError;
 use crate::operation::Operation;
+use crate::plan::ConnectStep;
 use crate::plan::Credentials;
 use crate::service::Service;
 use crate::signature;
@@ -64,31 +65,31 @@ impl ControlPlane for EmulatedControlPlane {
             parameters: request.parameters,
             reason: request.reason,
         };
-        let permitted = self.0.permit(Operation::StartSession, &request.target);
-        let started = permitted.and_then(|()| self.0.start_session(request, None));
-        answer(started.map(access))
+        async move {
+            self.admit(Operation::StartSession, &request.target).await?;
+            let started = self.0.start_session(request, None);
+            started.map(access).map_err(api_error)
+        }
+        .boxed()
     }
 
     fn resume_session(&self, session_id: &str) -> BoxFuture<'_, Result<SessionAccess, ApiError>> {
-        let permitted = self.0.permit(Operation::ResumeSession, session_id);
-        let resumed = match permitted.and_then(|()| self.0.renewed_session(session_id, None)) {
-            Ok(Some(session)) => Ok(access(session)),
-            // ResumeSession says so by leaving the token out, which this seam has no form for.
-            Ok(None) => Err(ApiError::new(
-                ApiErrorKind::Gone,
-                format!("session {session_id} is over"),
-            )),
-            Err(error) => Err(api_error(error)),
-        };
-        future::ready(resumed).boxed()
+        let session_id = session_id.to_owned();
+        async move {
+            self.admit(Operation::ResumeSession, &session_id).await?;
+            let resumed = self.0.renewed_session(&session_id, None);
+            resumed.map_err(api_error)?.map(access).ok_or_else(|| {
+                // ResumeSession says so by leaving the token out, which this seam has no form for.
+                ApiError::new(ApiErrorKind::Gone, format!("session {session_id} is over"))
+            })
+        }
+        .boxed()
     }
 
     fn terminate_session(&self, session_id: &str) -> BoxFuture<'_, Result<(), ApiError>> {
         let session_id = session_id.to_owned();
         async move {
-            self.0
-                .permit(Operation::TerminateSession, &session_id)
-                .map_err(api_error)?;
+            self.admit(Operation::TerminateSession, &session_id).await?;
             self.0.end_session(&session_id).await;
             Ok(())
         }
@@ -99,22 +100,27 @@ impl ControlPlane for EmulatedControlPlane {
         &self,
         session_id: &str,
     ) -> BoxFuture<'_, Result<SessionDescription, ApiError>> {
-        let permitted = self.0.permit(Operation::DescribeSessions, "");
-        let target = permitted.and_then(|()| self.0.running_target(session_id));
-        answer(target.map(SessionDescription::new))
+        let session_id = session_id.to_owned();
+        async move {
+            self.admit(Operation::DescribeSessions, "").await?;
+            let target = self.0.running_target(&session_id);
+            target.map(SessionDescription::new).map_err(api_error)
+        }
+        .boxed()
     }
 
     fn data_key(&self, request: DataKeyRequest) -> BoxFuture<'_, Result<DataKey, ApiError>> {
-        let permitted = self.0.permit(Operation::GenerateDataKey, &request.key_id);
-        let key = permitted.and_then(|()| {
+        async move {
             let (id, context) = (&request.key_id, &request.encryption_context);
+            self.admit(Operation::GenerateDataKey, id).await?;
             let key = self.0.kms.generate_data_key(id, DATA_KEY_LENGTH, context);
-            key.map_err(ServiceError::from)
-        });
-        answer(key.map(|key| DataKey {
-            plaintext: key.plaintext,
-            ciphertext: key.ciphertext,
-        }))
+            let key = key.map_err(|error| api_error(error.into()))?;
+            Ok(DataKey {
+                plaintext: key.plaintext,
+                ciphertext: key.ciphertext,
+            })
+        }
+        .boxed()
     }
 
     /// With the first credentials of the plan, expired or not.
@@ -127,6 +133,15 @@ impl ControlPlane for EmulatedControlPlane {
 }
 
 impl EmulatedControlPlane {
+    /// Lets a call pass as the plan has it: one that fails on the way looks like a network's failure.
+    async fn admit(&self, operation: Operation, subject: &str) -> Result<(), ApiError> {
+        self.0
+            .pass(ConnectStep::Call(operation))
+            .await
+            .map_err(|cut| ApiError::new(ApiErrorKind::Transient, cut))?;
+        self.0.permit(operation, subject).map_err(api_error)
+    }
+
     fn signed(
         &self,
         request: &UpgradeRequest,
@@ -175,12 +190,6 @@ fn value(text: &str) -> Result<HeaderValue, ApiError> {
             "the request cannot be signed: a header would hold what headers cannot",
         )
     })
-}
-
-fn answer<T: Send + 'static>(
-    result: Result<T, ServiceError>,
-) -> BoxFuture<'static, Result<T, ApiError>> {
-    future::ready(result.map_err(api_error)).boxed()
 }
 
 fn access(session: StartedSession) -> SessionAccess {

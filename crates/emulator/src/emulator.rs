@@ -15,10 +15,12 @@ use crate::control_plane::EmulatedControlPlane;
 use crate::error::ServiceError;
 use crate::gateway::ChannelClose;
 use crate::http;
+use crate::plan::ConnectFault;
 use crate::plan::Plan;
 use crate::service::Service;
 
-/// A running emulator: it serves until it is shut down or dropped, and its sessions' commands die with it.
+/// A running emulator: it serves until it is shut down or dropped, and its sessions' commands die with it. They do
+/// so too when this process is killed; only what has made a session of its own escapes.
 #[derive(Debug)]
 pub struct Emulator {
     service: Arc<Service>,
@@ -99,15 +101,28 @@ impl Emulator {
         self.service.close_channels(how, session_id).await
     }
 
+    /// Freezes or thaws the agents of all sessions, or of one; how many there were. A frozen agent handles no frame and
+    /// no timer and sends nothing, so that nothing is acknowledged, while its gateway answers pings. What its command
+    /// writes waits. What a client sends waits too, up to 256 KiB, and is lost beyond.
+    pub async fn freeze_agents(&self, frozen: bool, session_id: Option<&str>) -> usize {
+        self.service.freeze_agents(frozen, session_id).await
+    }
+
+    /// Replaces the plan's faults of connecting, used up or not. What stalls already goes on doing so.
+    pub fn set_connect_faults(&self, faults: Vec<ConnectFault>) {
+        self.service.connect_faults.set(faults);
+    }
+
     /// Ends every session and waits until nothing of the emulator is left: no connection, no process.
     pub async fn shutdown(mut self) {
         // Nobody listens any more only if every task is gone already.
         self.stop.send(true).ok();
         (&mut self.listener).await.ok();
-        if tokio::time::timeout(SHUTDOWN_LIMIT, self.service.tasks.join())
-            .await
-            .is_err()
-        {
+        let ended = async {
+            self.service.tasks.join().await;
+            self.service.guard.close().await;
+        };
+        if tokio::time::timeout(SHUTDOWN_LIMIT, ended).await.is_err() {
             tracing::warn!("not everything ended in time; the rest is dropped");
         }
     }

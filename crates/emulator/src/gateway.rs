@@ -15,6 +15,8 @@ mod client;
 mod clocks;
 mod close;
 mod end;
+mod failing;
+mod freeze;
 mod link;
 mod messages;
 mod open;
@@ -46,6 +48,8 @@ pub(crate) use self::open::open;
 use crate::agent::AgentTask;
 use crate::deadline::until;
 use crate::documents::ResolvedDocument;
+use crate::plan::ConnectStep;
+use crate::plan::Failure;
 use crate::service::Service;
 use crate::sessions::Status;
 
@@ -61,6 +65,11 @@ pub(crate) enum Order {
         how: ChannelClose,
         done: oneshot::Sender<bool>,
     },
+    /// The agent is to stand still, or to go on; whether there is one goes back through `done`.
+    Freeze {
+        frozen: bool,
+        done: oneshot::Sender<bool>,
+    },
 }
 
 /// The service's side of one session.
@@ -72,6 +81,8 @@ pub(crate) struct Gateway {
     agent: AgentEnd,
     to_agent: Link,
     clocks: Clocks,
+    /// A client has been shown the end of the handshake, or output of a session that has none.
+    established: bool,
     /// What the service tells the user about an end of its own.
     words: Option<&'static str>,
     /// When to stop waiting for an end that has begun.
@@ -109,8 +120,12 @@ impl Gateway {
             pacing: service.plan.pacing,
             agent_version: service.plan.agent_version.clone(),
             payload: service.plan.agent_payload,
+            ways: service.plan.agent_ways,
+            guard: Arc::clone(&service.guard),
         };
-        let mut agent = AgentEnd::start(task, Arc::clone(&service.kms));
+        let faults = &service.connect_faults;
+        let frozen = faults.strikes(Failure::Stall, ConnectStep::Handshake);
+        let mut agent = AgentEnd::start(task, Arc::clone(&service.kms), frozen);
         // Nobody is there yet to take what the agent sends.
         agent.tell(messages::pause_publication());
         let faults = &service.plan.faults;
@@ -122,6 +137,7 @@ impl Gateway {
             agent,
             to_agent: Link::new(faults, 1),
             clocks: Clocks::new(&service.plan.limits, Instant::now()),
+            established: false,
             words: None,
             deadline: None,
             farewells: JoinSet::new(),
@@ -140,6 +156,9 @@ impl Gateway {
                 Happening::Order(Some(Order::Close { how, done })) => {
                     // Who asked may have left.
                     done.send(self.close_channel(how)).ok();
+                }
+                Happening::Order(Some(Order::Freeze { frozen, done })) => {
+                    done.send(self.freeze_agent(frozen)).ok();
                 }
                 Happening::Order(Some(Order::Terminate) | None) | Happening::Stopping => self.end(),
                 Happening::Agent(AgentEvent::Sent(frame)) => self.take_all_from_agent(frame),
@@ -165,7 +184,8 @@ impl Gateway {
         let now = Instant::now();
         let ending = self.deadline.is_some();
         let client_reads = self.to_client.has_room(now);
-        let agent_reads = self.to_agent.has_room(now) || self.agent.is_deaf();
+        let agent_reads =
+            self.to_agent.has_room(now) || self.agent.is_deaf() || self.agent.is_frozen();
         let links = [&mut self.to_client, &mut self.to_agent];
         let timeouts = links.into_iter().map(|link| link.poll_timeout(now));
         let moved = timeouts.flatten().min();
@@ -184,7 +204,7 @@ impl Gateway {
     /// The client is here: both ends may publish.
     fn attach(&mut self, socket: Socket) {
         let start = messages::start_publication();
-        let client = Client::new(socket, start.clone());
+        let client = Client::new(socket, start.clone(), self.established);
         if let Some(previous) = self.client.replace(client) {
             self.send_away(
                 previous,
@@ -213,6 +233,7 @@ impl Gateway {
     fn client_event(&mut self, event: ClientEvent) {
         match event {
             ClientEvent::Sent => {}
+            ClientEvent::Passed(step) => self.client_passed(step),
             ClientEvent::Received(frames) => {
                 for frame in frames {
                     if !self.take_from_client(frame) {
@@ -241,14 +262,23 @@ impl Gateway {
             MessageType::INPUT_STREAM_DATA if self.is_too_large(&message) => return false,
             MessageType::INPUT_STREAM_DATA => {
                 self.clocks.on_data(Instant::now());
-                self.to_agent.push(frame, Instant::now());
+                self.pass_to_agent(frame);
             }
-            MessageType::ACKNOWLEDGE => self.to_agent.push(frame, Instant::now()),
+            MessageType::ACKNOWLEDGE => self.pass_to_agent(frame),
             other => {
                 tracing::debug!(session_id = self.session_id, %other, "frame of the client dropped");
             }
         }
         true
+    }
+
+    /// The client of a frozen agent is still read from, or its pings were not answered; what there is no room for is
+    /// lost, and was never acknowledged.
+    fn pass_to_agent(&mut self, frame: Frame) {
+        let now = Instant::now();
+        if !self.agent.is_frozen() || self.to_agent.has_room(now) {
+            self.to_agent.push(frame, now);
+        }
     }
 
     fn is_too_large(&self, message: &Message) -> bool {
@@ -323,8 +353,12 @@ impl Gateway {
         if client.is_silent() {
             return self.silenced.push(client.into_socket());
         }
-        self.farewells
-            .spawn(client::close(client.into_socket(), code, reason));
+        // Those who have left are forgotten, or a session would remember every client it ever had.
+        while self.farewells.try_join_next().is_some() {}
+        if self.farewells.len() < MAX_FAREWELLS {
+            let farewell = client::close(client.into_socket(), code, reason);
+            self.farewells.spawn(farewell);
+        }
     }
 }
 
@@ -338,3 +372,6 @@ async fn expired(at: Option<Instant>, expiry: Option<Expiry>) -> Option<Expiry> 
 fn decode(frame: &Frame) -> Option<Message> {
     Message::decode_undigested(frame.as_bytes()).ok()
 }
+
+/// Clients of one session that may take their time to leave.
+const MAX_FAREWELLS: usize = 16;

@@ -1,11 +1,16 @@
 //! What an emulator is asked to be, before it starts.
 
+mod connect;
 mod credentials;
 mod faults;
 mod limits;
 mod refusal;
 mod target;
 
+pub use self::connect::ConnectFault;
+pub use self::connect::ConnectStep;
+pub use self::connect::Failure;
+pub use self::connect::InvalidConnectFault;
 pub use self::credentials::Credentials;
 pub use self::credentials::InvalidCredentials;
 pub use self::faults::Faults;
@@ -20,6 +25,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ChallengeMode;
 use ssm_session_proto::MAX_FRAME;
 use ssm_session_proto::OVERHEAD;
@@ -57,8 +63,12 @@ pub struct Plan {
     /// Most bytes in a message of the agent in a port session, from [`MIN_AGENT_PAYLOAD`](Self::MIN_AGENT_PAYLOAD) to
     /// [`MAX_AGENT_PAYLOAD`](Self::MAX_AGENT_PAYLOAD). Real agents send 1024.
     pub agent_payload: usize,
+    /// In what the agent is as odd as AWS's.
+    pub agent_ways: AgentWays,
     /// What goes wrong between client and agent.
     pub faults: Faults,
+    /// What goes wrong while clients connect. Of several for one step the first that is not used up counts.
+    pub connect_faults: Vec<ConnectFault>,
     /// How long sessions, channels and tokens last.
     pub limits: Limits,
     /// Keys of the emulated KMS.
@@ -124,7 +134,9 @@ impl Default for Plan {
             pacing: Pacing::default(),
             agent_version: Self::AGENT_VERSION.to_owned(),
             agent_payload: 1024,
+            agent_ways: AgentWays::default(),
             faults: Faults::default(),
+            connect_faults: Vec::new(),
             limits: Limits::default(),
             kms_keys: vec![KmsKey::default()],
             challenge: ChallengeMode::Offered,

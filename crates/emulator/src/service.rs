@@ -6,12 +6,15 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::agent::Guard;
+use crate::connect_faults::ConnectFaults;
 use crate::documents::Documents;
 use crate::kms::Kms;
 use crate::plan::Plan;
 use crate::plan::Target;
 use crate::refusals::Refusals;
 use crate::sessions::Sessions;
+use crate::strangers::Strangers;
 use crate::tasks::Tasks;
 
 /// The account every ARN names.
@@ -33,8 +36,11 @@ pub(crate) struct Service {
     pub(crate) documents: Documents,
     pub(crate) kms: Arc<Kms>,
     pub(crate) refusals: Refusals,
+    pub(crate) connect_faults: ConnectFaults,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
+    pub(crate) strangers: Strangers,
+    pub(crate) guard: Arc<Guard>,
     /// Becomes true when the emulator ends.
     stopping: watch::Receiver<bool>,
 }
@@ -48,6 +54,7 @@ impl Service {
         let documents = Documents::new(std::mem::take(&mut plan.documents));
         let keys = std::mem::take(&mut plan.kms_keys);
         let refusals = std::mem::take(&mut plan.refusals);
+        let connect_faults = std::mem::take(&mut plan.connect_faults);
         if !plan.targets.iter().any(Target::is_container) {
             plan.targets.push(Target::default_container());
         }
@@ -57,8 +64,11 @@ impl Service {
             started: SystemTime::now(),
             documents,
             refusals: Refusals::new(refusals),
+            connect_faults: ConnectFaults::new(connect_faults),
             sessions: Sessions::default(),
             tasks: Tasks::default(),
+            strangers: Strangers::default(),
+            guard: Arc::default(),
             stopping,
             plan,
         }

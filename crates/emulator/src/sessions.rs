@@ -106,17 +106,20 @@ pub(crate) enum Existence {
 }
 
 impl Sessions {
-    /// Enters a session under a new id.
+    /// Enters a session under a new id, if there is room for another that runs.
     pub(crate) fn enter(
         &self,
         target: &str,
         document_name: &str,
         reason: Option<String>,
-    ) -> Entered {
+    ) -> Option<Entered> {
         let (orders, receiver) = mpsc::channel(ORDERS);
         let session_id = format!("{PRINCIPAL}-{}", random::hex(ID_DIGITS));
         let token = new_token();
         let mut table = self.table();
+        if table.running() >= MAX_RUNNING {
+            return None;
+        }
         table.forget_old_history();
         table.last_number += 1;
         let number = table.last_number;
@@ -139,11 +142,11 @@ impl Sessions {
                 orders,
             },
         );
-        Entered {
+        Some(Entered {
             session_id,
             token,
             orders: receiver,
-        }
+        })
     }
 
     pub(crate) fn existence(&self, session_id: &str) -> Existence {
@@ -247,6 +250,11 @@ impl Table {
             .find(|entry| entry.session.id == session_id)
     }
 
+    fn running(&self) -> usize {
+        let running = |entry: &&Entry| !entry.session.status.is_over();
+        self.entries.values().filter(running).count()
+    }
+
     fn forget_old_history(&mut self) {
         let over = |entry: &Entry| entry.session.status.is_over();
         let mut excess = self
@@ -287,6 +295,8 @@ const ID_DIGITS: usize = 17;
 const TOKEN_DIGITS: usize = 64;
 /// Orders a gateway may leave unread.
 const ORDERS: usize = 4;
+/// Sessions that run at a time: each is a process or two of this machine.
+pub(crate) const MAX_RUNNING: usize = 1000;
 /// Sessions remembered after their end.
 const HISTORY: usize = 1000;
 
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn ids_look_like_the_services() {
-        let entered = Sessions::default().enter("i-1", "D", None);
+        let entered = Sessions::default().enter("i-1", "D", None).unwrap();
         let digits = entered.session_id.strip_prefix("emulator-").unwrap();
         assert_eq!(digits.len(), 17);
         assert!(digits.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -305,8 +315,8 @@ mod tests {
     #[test]
     fn only_the_newest_token_of_a_running_session_opens_it() {
         let sessions = Sessions::default();
-        let first = sessions.enter("i-1", "D", None);
-        let second = sessions.enter("i-1", "D", None);
+        let first = sessions.enter("i-1", "D", None).unwrap();
+        let second = sessions.enter("i-1", "D", None).unwrap();
         let admits = |token| {
             matches!(
                 sessions.admit(&first.session_id, token, None),
@@ -327,7 +337,7 @@ mod tests {
     async fn a_token_expires_and_a_new_one_lasts_as_long_again() {
         let sessions = Sessions::default();
         let limit = Duration::from_secs(60);
-        let entered = sessions.enter("i-1", "D", None);
+        let entered = sessions.enter("i-1", "D", None).unwrap();
         let admit = |token| sessions.admit(&entered.session_id, token, Some(limit));
         tokio::time::advance(limit).await;
         assert!(matches!(admit(&entered.token), Admission::Granted(_)));
@@ -341,7 +351,7 @@ mod tests {
     #[test]
     fn a_session_that_is_over_stays_over() {
         let sessions = Sessions::default();
-        let entered = sessions.enter("i-1", "D", None);
+        let entered = sessions.enter("i-1", "D", None).unwrap();
         sessions.set_status(&entered.session_id, Status::Terminating);
         sessions.set_status(&entered.session_id, Status::Connected);
         assert_eq!(sessions.newest_first()[0].status, Status::Terminating);
@@ -356,13 +366,25 @@ mod tests {
     #[test]
     fn history_is_bounded_and_running_sessions_are_never_forgotten() {
         let sessions = Sessions::default();
-        let running = sessions.enter("i-1", "D", None);
+        let running = sessions.enter("i-1", "D", None).unwrap();
         for _ in 0..HISTORY + 5 {
-            let entered = sessions.enter("i-1", "D", None);
+            let entered = sessions.enter("i-1", "D", None).unwrap();
             sessions.set_status(&entered.session_id, Status::Terminated);
         }
         let all = sessions.newest_first();
         assert_eq!(all.len(), HISTORY + 1);
         assert_eq!(all.last().unwrap().id, running.session_id);
+    }
+
+    #[test]
+    fn there_is_an_end_to_how_many_sessions_run_and_one_that_ends_makes_room() {
+        let sessions = Sessions::default();
+        let first = sessions.enter("i-1", "D", None).unwrap();
+        for _ in 1..MAX_RUNNING {
+            sessions.enter("i-1", "D", None).unwrap();
+        }
+        assert!(sessions.enter("i-1", "D", None).is_none());
+        sessions.set_status(&first.session_id, Status::Terminated);
+        assert!(sessions.enter("i-1", "D", None).is_some());
     }
 }

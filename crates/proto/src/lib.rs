@@ -78,6 +78,7 @@ pub use secret::Secret;
 pub use session::AgentConfig;
 pub use session::AgentEvent;
 pub use session::AgentSession;
+pub use session::AgentWays;
 pub use session::ClientConfig;
 pub use session::ClientSession;
 pub use session::CloseReason;

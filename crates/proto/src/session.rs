@@ -11,6 +11,7 @@ mod rejects;
 pub use agent::AgentConfig;
 pub use agent::AgentEvent;
 pub use agent::AgentSession;
+pub use agent::AgentWays;
 pub use client::ClientConfig;
 pub use client::ClientSession;
 pub use event::CloseReason;

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use ssm_session_proto::OutputStream;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::Take;
 
+use super::Guard;
 use super::Outcome;
 use super::command;
 use super::job::End;
@@ -35,13 +37,13 @@ enum State {
 
 impl Collected {
     /// Starts the command that `words` say. An error is the agent's text.
-    pub(super) fn start(words: &[String]) -> Result<Self, String> {
+    pub(super) fn start(words: &[String], guard: &Arc<Guard>) -> Result<Self, String> {
         let output = Output::create().map_err(|error| {
             format!("Failed to open file for writing command output. error: {error}")
         })?;
         let child = command::spawn(words, output.stdout.into(), output.stderr.into())?;
         Ok(Self {
-            process: Process::new(child, Belongings::Group),
+            process: Process::new(child, Belongings::Group, guard),
             characters: WholeCharacters::default(),
             state: State::Running(output.reader),
         })

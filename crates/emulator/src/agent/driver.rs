@@ -367,6 +367,7 @@ fn config(task: &AgentTask) -> AgentConfig {
                 challenge: task.challenge,
             }),
         separate_output,
+        ways: task.ways,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the agent runs for a session.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use ssm_session_proto::Version;
 use tokio::time::Instant;
 
 use super::AgentTask;
+use super::Guard;
 use super::Outcome;
 use super::collected::Collected;
 use super::port::Port;
@@ -67,21 +69,25 @@ impl Job {
     pub(super) fn start(task: &AgentTask, client_version: Option<&Version>) -> Self {
         let document = &task.document;
         let started = if document.session_type == SessionType::STANDARD_STREAM {
-            Terminal::start(None, document.inputs.shell_profile_linux.as_deref())
-                .map(Self::Terminal)
-                .map_err(|error| Refusal::Unstartable(format!("Failed to start pty: {error}\n")))
+            Terminal::start(
+                None,
+                document.inputs.shell_profile_linux.as_deref(),
+                &task.guard,
+            )
+            .map(Self::Terminal)
+            .map_err(|error| Refusal::Unstartable(format!("Failed to start pty: {error}\n")))
         } else if document.session_type == SessionType::PORT {
             Port::start(task, client_version)
                 .map(Self::Port)
                 .map_err(Refusal::Invalid)
         } else {
-            Self::start_command(document)
+            Self::start_command(document, &task.guard)
         };
         started
             .unwrap_or_else(|refusal| Self::Refused(Refused::new(refusal, document, task.pacing)))
     }
 
-    fn start_command(document: &ResolvedDocument) -> Result<Self, Refusal> {
+    fn start_command(document: &ResolvedDocument, guard: &Arc<Guard>) -> Result<Self, Refusal> {
         let properties = Properties::parse(&document.properties).map_err(Refusal::Invalid)?;
         if properties.commands.trim().is_empty() {
             return Err(Refusal::Invalid(format!(
@@ -90,7 +96,7 @@ impl Job {
             )));
         }
         if document.session_type == SessionType::INTERACTIVE_COMMANDS {
-            return Terminal::start(Some(&properties.commands), None)
+            return Terminal::start(Some(&properties.commands), None, guard)
                 .map(Self::Terminal)
                 .map_err(|error| Refusal::Unstartable(format!("Failed to start pty: {error}\n")));
         }
@@ -99,13 +105,13 @@ impl Job {
             Refusal::Unstartable(format!("Failed to parse commands input: {error}\n"))
         })?;
         match prefixes {
-            Some(prefixes) => Separate::start(&words, prefixes)
+            Some(prefixes) => Separate::start(&words, prefixes, guard)
                 .map(Self::Separate)
                 .map_err(|error| Refusal::NotExecuted {
                     error,
                     exit_code: true,
                 }),
-            None => Collected::start(&words)
+            None => Collected::start(&words, guard)
                 .map(Self::Collected)
                 .map_err(|error| Refusal::NotExecuted {
                     error,

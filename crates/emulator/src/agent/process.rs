@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::io;
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::process::Command;
 
+use super::guard::Guard;
 use super::signals::start_with_defaults;
 
 /// A command as the agent starts one on the node: in the user's home, with the terminal type and the locale
@@ -49,18 +51,23 @@ pub(super) struct Process {
     /// The command while its process id is its own, which is until it has been waited for.
     leader: Option<Pid>,
     belongings: Belongings,
+    guard: Arc<Guard>,
 }
 
 impl Process {
-    /// Takes charge of `child`, which leads a group or session of its own.
-    pub(super) fn new(child: Child, belongings: Belongings) -> Self {
+    /// Takes charge of `child`, which leads a group or session of its own, and has `guard` do so after this process.
+    pub(super) fn new(child: Child, belongings: Belongings, guard: &Arc<Guard>) -> Self {
         let leader = child
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(leader) = leader {
+            guard.watch(leader);
+        }
         Self {
             child,
             leader,
             belongings,
+            guard: Arc::clone(guard),
         }
     }
 
@@ -93,6 +100,7 @@ impl Process {
                 send(*group, signal);
             }
         }
+        self.guard.forget(leader);
     }
 }
 
@@ -200,6 +208,7 @@ mod tests {
         command.args(["-c", script]).process_group(0);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        (Process::new(child, Belongings::Group), output)
+        let guard = Arc::default();
+        (Process::new(child, Belongings::Group, &guard), output)
     }
 }

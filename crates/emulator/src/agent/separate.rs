@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ssm_session_proto::OutputStream;
@@ -13,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStderr;
 use tokio::process::ChildStdout;
 
+use super::Guard;
 use super::Outcome;
 use super::command;
 use super::job::End;
@@ -49,11 +51,15 @@ enum State {
 
 impl Separate {
     /// Starts the command that `words` say. An error is the agent's text.
-    pub(super) fn start(words: &[String], prefixes: Prefixes) -> Result<Self, String> {
+    pub(super) fn start(
+        words: &[String],
+        prefixes: Prefixes,
+        guard: &Arc<Guard>,
+    ) -> Result<Self, String> {
         let mut child = command::spawn(words, Stdio::piped(), Stdio::piped())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         Ok(Self {
-            process: Process::new(child, Belongings::Group),
+            process: Process::new(child, Belongings::Group, guard),
             stdout: Stream::new(OutputStream::Stdout, stdout, prefixes.stdout),
             stderr: Stream::new(OutputStream::Stderr, stderr, prefixes.stderr),
             interrupted: false,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use bytes::Buf as _;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use ssm_session_proto::TerminalSize;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 
+use super::Guard;
 use super::Outcome;
 use super::job::End;
 use super::job::LATE_OUTPUT;
@@ -52,7 +54,11 @@ enum Happened {
 
 impl Terminal {
     /// Starts `sh`, or `commands` in one, with `profile` as the first line typed. An error is the agent's text.
-    pub(super) fn start(commands: Option<&str>, profile: Option<&str>) -> Result<Self, String> {
+    pub(super) fn start(
+        commands: Option<&str>,
+        profile: Option<&str>,
+        guard: &Arc<Guard>,
+    ) -> Result<Self, String> {
         let (pty, pts) = pty_process::open().map_err(|error| error.to_string())?;
         let mut command = command_on_node("sh");
         if let Some(commands) = commands {
@@ -68,7 +74,7 @@ impl Terminal {
         }
         Ok(Self {
             pty,
-            process: Process::new(child, Belongings::Session),
+            process: Process::new(child, Belongings::Session, guard),
             typed,
             characters: WholeCharacters::default(),
             state: State::Running,

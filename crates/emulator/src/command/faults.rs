@@ -1,8 +1,10 @@
-//! Options for what the gateway does wrong on purpose.
+//! Options for what goes wrong on purpose.
 
 use std::time::Duration;
 
 use clap::Args;
+use ssm_session_emulator::ConnectFault;
+use ssm_session_emulator::Failure;
 use ssm_session_emulator::Faults;
 
 /// Faults between client and agent, the same in both directions. They concern stream data and acknowledgements.
@@ -32,6 +34,41 @@ pub(super) struct FaultOptions {
     fault_seed: u64,
 }
 
+/// Steps of connecting that fail.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults while clients connect")]
+pub(super) struct ConnectFaultOptions {
+    /// Say nothing more at this step, as often as needed: always, or the first TIMES times, such as open*2
+    ///
+    /// The steps, in the order in which a client passes:
+    ///
+    /// StartSession, ResumeSession, GenerateDataKey and so on: the call of that operation was read; it has no effect.
+    ///
+    /// accept: the TCP connection of a data channel is there, and nothing of it is read.
+    ///
+    /// upgrade: the request for a WebSocket was read.
+    ///
+    /// open: the WebSocket is there, and its first frame was read and its token right. It answers no ping.
+    ///
+    /// handshake: the agent is frozen from its start, while the gateway answers pings.
+    ///
+    /// established: HandshakeComplete has gone out, or the first output of a session that has no handshake, or it is a
+    /// later channel of such a session. It answers no ping.
+    #[arg(long = "stall", value_name = "STEP[*TIMES]", value_parser = stall)]
+    stalls: Vec<ConnectFault>,
+    /// Close the client's connection at this step, without a close frame, as often as needed
+    ///
+    /// The steps are those of --stall, but handshake is behind the HandshakeRequest.
+    #[arg(long = "cut", value_name = "STEP[*TIMES]", value_parser = cut)]
+    cuts: Vec<ConnectFault>,
+}
+
+impl ConnectFaultOptions {
+    pub(super) fn faults(&self) -> Vec<ConnectFault> {
+        [&self.stalls[..], &self.cuts[..]].concat()
+    }
+}
+
 impl FaultOptions {
     pub(super) fn faults(&self) -> Faults {
         Faults {
@@ -46,7 +83,15 @@ impl FaultOptions {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+fn stall(text: &str) -> Result<ConnectFault, String> {
+    ConnectFault::parse(Failure::Stall, text).map_err(|error| error.to_string())
+}
+
+fn cut(text: &str) -> Result<ConnectFault, String> {
+    ConnectFault::parse(Failure::Cut, text).map_err(|error| error.to_string())
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 0.001),
         None => (text.strip_suffix('s').unwrap_or_default(), 1.0),

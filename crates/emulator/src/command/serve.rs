@@ -23,6 +23,7 @@ use super::limits::LimitOptions;
 /// AWS_SECRET_ACCESS_KEY=any. Besides the nodes there is a container: cluster emulator, task
 /// 0123456789abcdef0123456789abcdef, container app.
 #[derive(Debug, Args)]
+#[command(after_long_help = DEMANDS)]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -84,6 +85,20 @@ impl Serve {
         })
     }
 }
+
+const DEMANDS: &str = "\
+While it serves, what goes wrong is asked for by POST / with a JSON body and X-Amz-Target:
+
+  Emulator.SetFaults     {\"Stall\": [\"upgrade*2\"], \"Cut\": []}
+                         These from now on, instead of those of --stall and --cut
+  Emulator.CloseChannel  {\"How\": \"Bye\"}, or \"Cut\", or \"Silence\"
+                         Clients lose their connections, with code 1000 or without a word, or
+                         nothing on them is read or sent any more
+  Emulator.FreezeAgent   {}
+  Emulator.ThawAgent     {}
+                         Agents handle and send nothing; their gateways answer pings
+
+All but the first concern all sessions, or the one of a SessionId. Nobody has to sign them.";
 
 /// The one line a program that starts the emulator waits for.
 fn announce(endpoint: &str) -> anyhow::Result<()> {

@@ -20,6 +20,7 @@ use crate::random;
 use crate::service::Service;
 use crate::service::owner_arn;
 use crate::sessions::Existence;
+use crate::sessions::MAX_RUNNING;
 use crate::sessions::Session;
 use crate::sessions::Status;
 use crate::time;
@@ -171,7 +172,13 @@ impl Service {
         }
         let entered = self
             .sessions
-            .enter(&request.target, document_name, request.reason);
+            .enter(&request.target, document_name, request.reason)
+            .ok_or_else(|| {
+                ServiceError::new(
+                    "LimitExceededException",
+                    format!("The emulator runs {MAX_RUNNING} sessions at a time, and no more."),
+                )
+            })?;
         let started = self.started_session(entered.session_id.clone(), entered.token, authority);
         tracing::info!(session_id = %entered.session_id, target = %request.target, document_name, "session started");
         let gateway = Gateway::new(self, entered.session_id, request.target, document);

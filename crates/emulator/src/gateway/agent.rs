@@ -1,15 +1,16 @@
 //! The agent's end of a session, as the gateway sees it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ssm_session_proto::Frame;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::freeze::unless_frozen;
 use super::link::Link;
 use crate::agent;
 use crate::agent::AgentTask;
@@ -21,10 +22,14 @@ use crate::kms::Kms;
 pub(super) struct AgentEnd {
     frames: mpsc::Sender<Frame>,
     sent: mpsc::Receiver<Frame>,
-    /// What the service itself has to say, before anything of the client.
-    words: VecDeque<Frame>,
+    /// What the service itself has to say, before anything of the client: whether to publish, where only the latest
+    /// word counts, and that the channel is closed.
+    publication: Option<Frame>,
+    closing: Option<Frame>,
     /// A frame the channel had no room for.
     refused: Option<Frame>,
+    /// Whether the agent stands still; what is on its way from and to it waits.
+    frozen: watch::Sender<bool>,
     /// The agent's task alone, so that it ends with the gateway.
     pub(super) task: JoinSet<Outcome>,
     /// It sends no more.
@@ -44,8 +49,8 @@ pub(super) enum AgentEvent {
 }
 
 impl AgentEnd {
-    /// Starts the agent.
-    pub(super) fn start(task: AgentTask, kms: Arc<Kms>) -> Self {
+    /// Starts the agent, or has it wait frozen.
+    pub(super) fn start(task: AgentTask, kms: Arc<Kms>, frozen: bool) -> Self {
         let (to_client, sent) = mpsc::channel(FRAMES);
         let (frames, from_gateway) = mpsc::channel(FRAMES);
         let relay = Relay {
@@ -53,12 +58,15 @@ impl AgentEnd {
             from_gateway,
         };
         let mut running = JoinSet::new();
-        running.spawn(agent::run(task, relay, kms));
+        let (frozen, state) = watch::channel(frozen);
+        running.spawn(unless_frozen(state, agent::run(task, relay, kms)));
         Self {
             frames,
             sent,
-            words: VecDeque::new(),
+            publication: None,
+            closing: None,
             refused: None,
+            frozen,
             task: running,
             silent: false,
             deaf: false,
@@ -66,15 +74,30 @@ impl AgentEnd {
         }
     }
 
-    /// Says something, unless nobody listens.
-    pub(super) fn tell(&mut self, frame: Frame) {
+    /// Says whether to publish, unless nobody listens.
+    pub(super) fn tell(&mut self, publication: Frame) {
         if !self.deaf {
-            self.words.push_back(frame);
+            self.publication = Some(publication);
+        }
+    }
+
+    /// Says that the channel is closed, after which nothing counts.
+    pub(super) fn tell_last(&mut self, closing: Frame) {
+        if !self.deaf {
+            self.closing = Some(closing);
         }
     }
 
     pub(super) fn has_words(&self) -> bool {
-        !self.words.is_empty()
+        self.publication.is_some() || self.closing.is_some()
+    }
+
+    pub(super) fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        *self.frozen.borrow()
     }
 
     /// Whether it has ended and all it sent was taken.
@@ -89,8 +112,9 @@ impl AgentEnd {
     /// Hands over what there is, as far as the channel has room.
     pub(super) fn hand_over(&mut self, link: &mut Link, now: Instant) {
         while !self.deaf
+            && !self.is_frozen()
             && self.refused.is_none()
-            && let Some(frame) = self.words.pop_front().or_else(|| link.pop(now))
+            && let Some(frame) = self.next_word().or_else(|| link.pop(now))
         {
             match self.frames.try_send(frame) {
                 Ok(()) => {}
@@ -103,10 +127,15 @@ impl AgentEnd {
         }
     }
 
+    fn next_word(&mut self) -> Option<Frame> {
+        self.publication.take().or_else(|| self.closing.take())
+    }
+
     /// Waits until something happens; without `reading` nothing is taken. Dropping the future loses nothing.
     pub(super) async fn next(&mut self, reading: bool) -> AgentEvent {
-        let reading = reading && !self.silent;
-        let refusing = self.refused.is_some();
+        let frozen = self.is_frozen();
+        let reading = reading && !self.silent && !frozen;
+        let refusing = self.refused.is_some() && !frozen;
         let running = self.outcome.is_none();
         tokio::select! {
             frame = self.sent.recv(), if reading => match frame {
@@ -129,13 +158,17 @@ impl AgentEnd {
 
     /// Another frame it has sent by now.
     pub(super) fn try_next(&mut self) -> Option<Frame> {
+        if self.is_frozen() {
+            return None;
+        }
         self.sent.try_recv().ok()
     }
 
     /// Nothing is handed over any more.
     pub(super) fn hang_up(&mut self) {
         self.deaf = true;
-        self.words.clear();
+        self.publication = None;
+        self.closing = None;
         self.refused = None;
     }
 }

@@ -17,7 +17,9 @@ use tokio_websockets::Error;
 use tokio_websockets::Message;
 use tokio_websockets::WebSocketStream;
 
+use super::failing::step_of;
 use super::link::Link;
+use crate::plan::ConnectStep;
 
 /// A WebSocket that came in through the HTTP listener.
 pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -34,6 +36,10 @@ pub(super) struct Client {
     left: Option<String>,
     /// It is neither read from nor written to any more.
     silent: bool,
+    /// Whether it has been shown an established session, after which there is nothing to look for in frames.
+    established: bool,
+    /// The step that what is being sent shows; nothing follows before it is told.
+    passing: Option<ConnectStep>,
 }
 
 /// What came of serving the client for a while.
@@ -41,6 +47,8 @@ pub(super) struct Client {
 pub(super) enum ClientEvent {
     /// Frames were taken; more may be ready before they have to be written.
     Sent,
+    /// The client was sent what shows it a step of connecting.
+    Passed(ConnectStep),
     /// Frames in order, one at least.
     Received(Vec<Frame>),
     /// The client left, for the reason given.
@@ -48,14 +56,16 @@ pub(super) enum ClientEvent {
 }
 
 impl Client {
-    /// `first` goes out before anything else.
-    pub(super) fn new(socket: Socket, first: Frame) -> Self {
+    /// `first` goes out before anything else. The client of a session that is `established` has nothing to wait for.
+    pub(super) fn new(socket: Socket, first: Frame, established: bool) -> Self {
         let mut client = Self {
             socket,
             unflushed: false,
             owes_pong: false,
             left: None,
             silent: false,
+            established,
+            passing: established.then_some(ConnectStep::Established),
         };
         client.push(first);
         client
@@ -87,7 +97,7 @@ impl Client {
         reading: bool,
     ) -> Poll<ClientEvent> {
         match self.poll_send(cx, outgoing) {
-            Poll::Ready(Ok(())) => return Poll::Ready(ClientEvent::Sent),
+            Poll::Ready(Ok(event)) => return Poll::Ready(event),
             Poll::Ready(Err(error)) => return Poll::Ready(ClientEvent::Gone(error.to_string())),
             Poll::Pending => {}
         }
@@ -97,32 +107,47 @@ impl Client {
         self.poll_receive(cx)
     }
 
-    /// Ready when something was taken from `outgoing`. When there is nothing to take it flushes what is queued, so
-    /// that many frames leave in one write.
-    fn poll_send(&mut self, cx: &mut Context<'_>, outgoing: &mut Link) -> Poll<Result<(), Error>> {
+    /// Ready when something was taken from `outgoing`, or has passed. When there is nothing to take it flushes what is
+    /// queued, so that many frames leave in one write.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Link,
+    ) -> Poll<Result<ClientEvent, Error>> {
         let mut taken = false;
-        loop {
+        while self.passing.is_none() {
             match self.socket.poll_ready_unpin(cx) {
                 Poll::Ready(ready) => ready?,
-                Poll::Pending if taken => return Poll::Ready(Ok(())),
+                Poll::Pending if taken => return Poll::Ready(Ok(ClientEvent::Sent)),
                 Poll::Pending => return Poll::Pending,
             }
             let Some(frame) = outgoing.pop(Instant::now()) else {
                 break;
             };
+            self.look_at(&frame);
             self.socket.start_send_unpin(to_message(frame))?;
             self.unflushed = true;
             taken = true;
         }
         if taken {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(ClientEvent::Sent));
         }
         if self.unflushed {
             ready!(self.socket.poll_flush_unpin(cx))?;
             self.unflushed = false;
             self.owes_pong = false;
         }
-        Poll::Pending
+        match self.passing.take() {
+            Some(step) => Poll::Ready(Ok(ClientEvent::Passed(step))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn look_at(&mut self, frame: &Frame) {
+        if !self.established {
+            self.passing = step_of(frame);
+            self.established = self.passing == Some(ConnectStep::Established);
+        }
     }
 
     /// Ready with what the client has sent by now, as far as it is not too much at once.

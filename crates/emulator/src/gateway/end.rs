@@ -36,7 +36,7 @@ impl Gateway {
             .sessions
             .set_status(&self.session_id, Status::Terminating);
         self.agent
-            .tell(messages::channel_closed(&self.session_id, ""));
+            .tell_last(messages::channel_closed(&self.session_id, ""));
         self.limit_end();
     }
 

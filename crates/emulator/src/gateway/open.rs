@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use ssm_session_proto::MAX_FRAME;
 use ssm_session_proto::Secret;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::SendError;
 use tokio_websockets::CloseCode;
 use tokio_websockets::Config;
@@ -30,6 +31,8 @@ use tokio_websockets::ServerBuilder;
 use super::Order;
 use super::client;
 use super::client::Socket;
+use crate::plan::ConnectStep;
+use crate::plan::Failure;
 use crate::service::Service;
 use crate::sessions::Admission;
 use crate::sessions::Existence;
@@ -57,9 +60,8 @@ pub(crate) fn open(
         service: Arc::clone(service),
         session_id: session_id.to_owned(),
     };
-    service
-        .tasks
-        .spawn(opening.run(hyper::upgrade::on(&mut request)));
+    let opening = opening.run(hyper::upgrade::on(&mut request));
+    service.strangers.enter(service.tasks.spawn(opening));
     switching_protocols(accept)
 }
 
@@ -80,7 +82,7 @@ impl Opening {
         };
         let mut socket = ServerBuilder::new()
             .config(Config::default().flush_threshold(WRITTEN_AT_ONCE))
-            .limits(Limits::default().max_payload_len(Some(MAX_FRAME)))
+            .limits(Limits::default().max_payload_len(Some(MAX_FIRST_FRAME)))
             .serve(TokioIo::new(upgraded));
         let first = tokio::select! {
             first = tokio::time::timeout(self.service.plan.open_limit, first_frame(&mut socket)) => first,
@@ -89,6 +91,12 @@ impl Opening {
         let refusal = match first {
             Ok(Some(frame)) => match self.admit(&frame) {
                 Ok(Admission::Granted(orders)) => {
+                    match self.service.connect_faults.strike(ConnectStep::Open) {
+                        Some(Failure::Stall) => return self.hold(socket, &orders).await,
+                        Some(Failure::Cut) => return,
+                        None => {}
+                    }
+                    *socket.limits_mut() = Limits::default().max_payload_len(Some(MAX_FRAME));
                     match orders.send(Order::Attach(Box::new(socket))).await {
                         Ok(()) => return,
                         // The session has ended since its token was looked at.
@@ -110,6 +118,15 @@ impl Opening {
         let text = refusal.text(&self.session_id);
         tracing::info!(session_id = self.session_id, text, "data channel refused");
         client::close(socket, refusal.code(), &text).await;
+    }
+
+    /// Keeps a socket open and does nothing with it while there is a session.
+    async fn hold(&self, socket: Socket, orders: &Sender<Order>) {
+        tokio::select! {
+            () = orders.closed() => {}
+            () = self.service.stopped() => {}
+        }
+        drop(socket);
     }
 
     fn admit(&self, frame: &[u8]) -> Result<Admission, Refusal> {
@@ -163,13 +180,15 @@ impl Refusal {
     }
 }
 
+/// Nothing from a client that has left, or says too much else first: each ping leaves a pong in the socket.
 async fn first_frame(socket: &mut Socket) -> Option<Bytes> {
-    loop {
+    for _ in 0..MAX_PINGS {
         let message = socket.next().await?.ok()?;
         if message.is_text() || message.is_binary() {
             return Some(message.into_payload().into());
         }
     }
+    None
 }
 
 /// The answer to the client's key, if the headers ask for a WebSocket of the one version there is.
@@ -229,6 +248,11 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
 
 /// Bytes queued in a socket before they are written; less is written when nothing more is ready.
 const WRITTEN_AT_ONCE: usize = 128 * 1024;
+
+/// Bytes of a first frame, which is a token and little else.
+const MAX_FIRST_FRAME: usize = 64 * 1024;
+/// Pings and the like before the first frame.
+const MAX_PINGS: usize = 100;
 
 /// RFC 6455, section 1.3.
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -29,7 +29,8 @@ const TICK: Duration = Duration::from_millis(20);
 fn an_idle_session_is_ended_with_the_services_words() {
     run(async {
         let emulator = limited(Limits {
-            idle: Some(TICK),
+            // Time for the client to come, and too little for the agent to send anything again, which would count.
+            idle: Some(8 * TICK),
             ..Limits::default()
         })
         .await;

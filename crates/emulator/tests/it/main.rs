@@ -4,12 +4,16 @@
     reason = "a step of a test that fails should panic where it stands"
 )]
 
+mod agents;
 mod channels;
+mod connect_faults;
 mod containers;
 mod control_plane;
+mod hostile;
 mod keys;
 mod limits;
 mod listener;
+mod long_lives;
 mod nodes;
 mod ports;
 mod program;

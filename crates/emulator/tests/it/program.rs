@@ -99,6 +99,9 @@ fn options_for_agent_and_faults_that_make_no_sense_are_usage_errors() {
                 "4k",
                 "write how many bytes a payload may have",
             ),
+            ("--stall", "dial", "the steps are accept, upgrade, open"),
+            ("--cut", "open*0", "`0` is no number of times"),
+            ("--agent-way", "odd", "write head-only, or keeps-after=TIME"),
         ] {
             let output = finished(&["serve", option, value], "").await;
             assert_eq!(output.status.code(), Some(2), "{option}");

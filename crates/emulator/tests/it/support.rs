@@ -1,6 +1,8 @@
 //! An HTTP client, a bare data channel, and a guard against hanging.
 
 use std::future::Future;
+use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,10 @@ use hyper::HeaderMap;
 use hyper::Request;
 use hyper::StatusCode;
 use hyper_util::rt::TokioIo;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use rustix::process::getrlimit;
+use rustix::process::setrlimit;
 use serde_json::Value;
 use serde_json::json;
 use ssm_session_emulator::Emulator;
@@ -20,7 +26,13 @@ use ssm_session_emulator::Plan;
 use ssm_session_emulator::StartedSession;
 use ssm_session_proto as proto;
 use ssm_session_proto::MessageType;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
+use tokio::process::Child;
+use tokio::process::Command;
 use tokio_websockets::ClientBuilder;
 use tokio_websockets::MaybeTlsStream;
 use tokio_websockets::Message;
@@ -31,6 +43,7 @@ const GUARD: Duration = Duration::from_secs(60);
 
 /// Runs a test, with a limit that only a hang reaches.
 pub(crate) fn run(test: impl Future<Output = ()>) {
+    allow_open_files();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -40,6 +53,17 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
                 .await
                 .expect("the test hangs");
         });
+}
+
+/// Tests with hundreds of connections hold both ends of them, and more than one runs at a time.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // What is not allowed shows where files are opened.
+    setrlimit(Resource::Nofile, most).ok();
 }
 
 pub(crate) fn plan() -> Plan {
@@ -78,7 +102,11 @@ impl Answer {
 }
 
 pub(crate) async fn send(emulator: &Emulator, request: Request<Full<Bytes>>) -> Answer {
-    let stream = TcpStream::connect(emulator.local_addr()).await.unwrap();
+    send_to(emulator.local_addr(), request).await
+}
+
+async fn send_to(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+    let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .unwrap();
@@ -100,13 +128,17 @@ pub(crate) async fn send(emulator: &Emulator, request: Request<Full<Bytes>>) -> 
 
 /// Calls an operation with a body as it is.
 pub(crate) async fn post(emulator: &Emulator, operation: &str, body: impl Into<Bytes>) -> Answer {
+    post_to(emulator.local_addr(), operation, body).await
+}
+
+async fn post_to(address: SocketAddr, operation: &str, body: impl Into<Bytes>) -> Answer {
     let request = Request::post("/")
-        .header("host", emulator.local_addr().to_string())
+        .header("host", address.to_string())
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", operation)
         .body(Full::new(body.into()))
         .unwrap();
-    send(emulator, request).await
+    send_to(address, request).await
 }
 
 pub(crate) async fn call(emulator: &Emulator, operation: &str, body: Value) -> Answer {
@@ -118,6 +150,43 @@ pub(crate) async fn ask(emulator: &Emulator, operation: &str, body: Value) -> Va
     let answer = call(emulator, operation, body).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     answer.json()
+}
+
+/// The same of an emulator that is a program of its own.
+pub(crate) async fn ask_at(address: SocketAddr, operation: &str, body: Value) -> Value {
+    let answer = post_to(address, operation, body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+/// An emulator that is a program of its own, and where it listens.
+pub(crate) async fn serving(options: &[&str]) -> (Child, SocketAddr) {
+    let mut serve = program(&["serve", "--pace", "none"]);
+    let mut emulator = serve.args(options).spawn().unwrap();
+    let mut stdout = BufReader::new(emulator.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).await.unwrap();
+    let endpoint = line.strip_prefix("ssm-emulator ready at http://").unwrap();
+    (emulator, endpoint.trim_end().parse().unwrap())
+}
+
+/// The program, its standard input and output held by the test.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssm-emulator"));
+    command.args(arguments).kill_on_drop(true);
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    streams.stderr(Stdio::null());
+    command
+}
+
+/// A size from `/proc/<pid>/status`, in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn kib(process: u32, name: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find(|line| line.split(':').next() == Some(name));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.unwrap().parse().unwrap()
 }
 
 pub(crate) type Upgraded = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -134,10 +203,12 @@ impl Channel {
 
     /// Connects and sends the token.
     pub(crate) async fn open(session: &StartedSession) -> Self {
-        let mut channel = Self::connect(&session.stream_url).await;
-        channel
-            .send(Message::text(open_frame(session.token.expose())))
-            .await;
+        Self::open_with(&session.stream_url, session.token.expose()).await
+    }
+
+    pub(crate) async fn open_with(url: &str, token: &str) -> Self {
+        let mut channel = Self::connect(url).await;
+        channel.send(Message::text(open_frame(token))).await;
         channel
     }
 
@@ -165,6 +236,19 @@ impl Channel {
         }
     }
 
+    /// A ping is answered, and nothing comes before the answer.
+    pub(crate) async fn assert_only_pongs(&mut self) {
+        self.send(Message::ping("anybody?")).await;
+        let message = self.0.next().await.unwrap().unwrap();
+        assert!(message.is_pong(), "{message:?}");
+    }
+
+    /// A ping is answered, whatever comes before the answer.
+    pub(crate) async fn assert_alive(&mut self) {
+        self.send(Message::ping("anybody?")).await;
+        while !self.0.next().await.unwrap().unwrap().is_pong() {}
+    }
+
     /// The code and text the service closes with.
     pub(crate) async fn closed(mut self) -> (u16, String) {
         loop {
@@ -179,6 +263,32 @@ impl Channel {
             }
         }
     }
+}
+
+/// Sends a request for a WebSocket and reads no answer.
+pub(crate) async fn ask_for_channel(url: &str) -> TcpStream {
+    let (authority, path) = url.trim_start_matches("ws://").split_once('/').unwrap();
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    say(authority.parse().unwrap(), request.as_bytes()).await
+}
+
+/// Connects and sends what may be anything.
+pub(crate) async fn say(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Whether the emulator hangs up meanwhile is its own affair.
+    stream.write_all(bytes).await.ok();
+    stream
+}
+
+/// Everything that comes until the connection ends, in order or not.
+pub(crate) async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut seen = Vec::new();
+    // A connection closed on unread data is reset.
+    stream.read_to_end(&mut seen).await.ok();
+    seen
 }
 
 pub(crate) fn open_frame(token: &str) -> String {

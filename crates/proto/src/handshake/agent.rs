@@ -20,6 +20,8 @@ use super::wire::KmsEncryptionResult;
 use super::wire::RequestedAction;
 use super::wire::action;
 use crate::crypto::SessionCipher;
+use crate::json;
+use crate::json::BodyError;
 use crate::session::SessionType;
 use crate::version::Gate;
 use crate::version::Version;
@@ -114,7 +116,7 @@ pub(crate) fn request(
             action_parameters: serde_json::to_value(parameters).unwrap_or_default(),
         });
     }
-    crate::json::to_vec(&HandshakeRequest {
+    json::to_vec(&HandshakeRequest {
         agent_version: agent_version.to_owned(),
         requested_client_actions: actions,
     })
@@ -140,8 +142,8 @@ pub(crate) fn judge(
     payload: &[u8],
     encryption: Option<(&AgentEncryption, Option<&str>)>,
     (session_id, instance_id): (&str, &str),
-) -> Result<ResponseVerdict, serde_json::Error> {
-    let response: HandshakeResponse = serde_json::from_slice(payload)?;
+) -> Result<ResponseVerdict, BodyError> {
+    let response: HandshakeResponse = json::from_slice(payload)?;
     let client_version = response.client_version.map(Version::new);
     let mut result = None;
     for processed in response.processed_client_actions.unwrap_or_default() {
@@ -187,14 +189,14 @@ pub(crate) fn judge(
 
 /// The body of a challenge or of its answer.
 pub(crate) fn challenge_body(sealed: &[u8]) -> Vec<u8> {
-    crate::json::to_vec(&EncryptionChallenge {
+    json::to_vec(&EncryptionChallenge {
         challenge: BASE64_STANDARD.encode(sealed),
     })
 }
 
 /// Whether the client's answer to a challenge holds the bytes it was sent.
 pub(crate) fn is_answered(payload: &[u8], bytes: &[u8], cipher: &SessionCipher) -> bool {
-    serde_json::from_slice::<EncryptionChallenge>(payload)
+    json::from_slice::<EncryptionChallenge>(payload)
         .ok()
         .and_then(|body| BASE64_STANDARD.decode(body.challenge).ok())
         .and_then(|sealed| cipher.open(&sealed).ok())
@@ -218,7 +220,7 @@ pub(crate) fn complete(
     if encrypted {
         customer_message.push_str("This session is encrypted using AWS KMS.");
     }
-    crate::json::to_vec(&HandshakeComplete {
+    json::to_vec(&HandshakeComplete {
         handshake_time_to_complete: i64::try_from(took.as_nanos()).unwrap_or(i64::MAX),
         customer_message,
     })

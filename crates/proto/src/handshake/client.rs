@@ -22,6 +22,8 @@ use crate::composer::Composer;
 use crate::crypto::CryptoError;
 use crate::crypto::DataKey;
 use crate::crypto::SessionCipher;
+use crate::json;
+use crate::json::BodyError;
 use crate::session::SessionType;
 use crate::version::CLIENT_VERSION;
 use crate::version::Version;
@@ -82,7 +84,9 @@ pub(crate) struct Requested {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     #[error("the agent's handshake request cannot be read: {0}")]
-    Request(serde_json::Error),
+    Request(BodyError),
+    #[error("the agent's handshake request asks for {0} actions, more than {MAX_ACTIONS}")]
+    TooManyActions(usize),
     #[error("the agent's handshake request lacks the session type")]
     NoSessionType,
     #[error("the agent's encryption challenge cannot be read")]
@@ -90,13 +94,21 @@ pub(crate) enum HandshakeError {
     #[error("the agent's encryption challenge cannot be answered: {0}")]
     Crypto(#[from] CryptoError),
     #[error("the agent's word that the handshake is complete cannot be read: {0}")]
-    Complete(serde_json::Error),
+    Complete(BodyError),
 }
+
+/// Most actions that are answered; agents ask for two.
+const MAX_ACTIONS: usize = 16;
 
 impl Requested {
     pub(crate) fn from_json(payload: &[u8]) -> Result<Self, HandshakeError> {
+        let unreadable = |error: serde_json::Error| HandshakeError::Request(error.into());
         let request: HandshakeRequest =
-            serde_json::from_slice(payload).map_err(HandshakeError::Request)?;
+            json::from_slice(payload).map_err(HandshakeError::Request)?;
+        let count = request.requested_client_actions.len();
+        if count > MAX_ACTIONS {
+            return Err(HandshakeError::TooManyActions(count));
+        }
         let mut session_type = None;
         let mut encryption = None;
         let mut answers = Vec::new();
@@ -106,13 +118,12 @@ impl Requested {
                 action::SESSION_TYPE => {
                     session_type = Some(
                         serde_json::from_value::<SessionTypeRequest>(parameters)
-                            .map_err(HandshakeError::Request)?,
+                            .map_err(unreadable)?,
                     );
                     answers.push(answer(requested.action_type, ActionStatus::SUCCESS, ""));
                 }
                 action::KMS_ENCRYPTION => {
-                    encryption =
-                        Some(serde_json::from_value(parameters).map_err(HandshakeError::Request)?);
+                    encryption = Some(serde_json::from_value(parameters).map_err(unreadable)?);
                 }
                 // The Go plugin leaves the status 0 here, which agents take for a failure.
                 _ => answers.push(answer(
@@ -175,7 +186,7 @@ impl Requested {
                 &format!("Failed to process action KMSEncryption: {reason}"),
             )),
         }
-        crate::json::to_vec(&HandshakeResponse {
+        json::to_vec(&HandshakeResponse {
             client_version: Some(CLIENT_VERSION.to_owned()),
             processed_client_actions: Some(actions),
             errors: None,
@@ -200,19 +211,19 @@ pub(crate) fn answer_challenge(
     composer: &mut Composer,
 ) -> Result<Vec<u8>, HandshakeError> {
     let request: EncryptionChallenge =
-        serde_json::from_slice(payload).map_err(|_| HandshakeError::Challenge)?;
+        json::from_slice(payload).map_err(|_| HandshakeError::Challenge)?;
     let sealed = BASE64_STANDARD
         .decode(request.challenge)
         .map_err(|_| HandshakeError::Challenge)?;
     let answer = cipher.seal(composer.random_bytes(), &cipher.open(&sealed)?)?;
-    Ok(crate::json::to_vec(&EncryptionChallenge {
+    Ok(json::to_vec(&EncryptionChallenge {
         challenge: BASE64_STANDARD.encode(answer),
     }))
 }
 
 /// Reads the agent's word that it is ready.
 pub(crate) fn read_complete(payload: &[u8]) -> Result<HandshakeComplete, HandshakeError> {
-    serde_json::from_slice(payload).map_err(HandshakeError::Complete)
+    json::from_slice(payload).map_err(HandshakeError::Complete)
 }
 
 #[cfg(test)]
@@ -220,6 +231,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::MAX_BODY;
 
     fn requested(actions: Value) -> Result<Requested, HandshakeError> {
         let body = json!({"AgentVersion": "3.3.0.0", "RequestedClientActions": actions});
@@ -267,6 +279,19 @@ mod tests {
                 challenge.is_some()
             );
         }
+    }
+
+    #[test]
+    fn a_request_of_too_many_actions_or_bytes_is_an_error() {
+        let many = |count| requested(Value::from(vec![session_type(); count]));
+        assert!(many(MAX_ACTIONS).is_ok());
+        assert!(matches!(
+            many(MAX_ACTIONS + 1),
+            Err(HandshakeError::TooManyActions(17))
+        ));
+        let long = requested(json!([session_type(), {"ActionType": "x".repeat(MAX_BODY)}]));
+        let text = long.unwrap_err().to_string();
+        assert!(text.ends_with("bytes, more than 524288"), "{text}");
     }
 
     #[test]

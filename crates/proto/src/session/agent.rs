@@ -2,6 +2,9 @@
 
 mod handshake;
 mod receive;
+mod ways;
+
+pub use ways::AgentWays;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -56,6 +59,8 @@ pub struct AgentConfig {
     pub encryption: Option<AgentEncryption>,
     /// Whether output streams are separate, which old clients are warned of.
     pub separate_output: bool,
+    /// In what it is as odd as AWS's agent.
+    pub ways: AgentWays,
 }
 
 /// The agent's end of a session, without I/O; driven like [`ClientSession`](super::ClientSession).
@@ -126,11 +131,12 @@ impl AgentSession {
             .encryption
             .filter(|_| config.session_type != SessionType::PORT);
         let mut composer = Composer::new(clock, seed);
+        let ways = config.ways;
         Self {
             config,
             nonces: NonceCounter::new(composer.random_bytes()),
             composer,
-            stream: ReliableStream::new(MessageType::OUTPUT_STREAM_DATA, None),
+            stream: ReliableStream::new(MessageType::OUTPUT_STREAM_DATA, None).with_ways(ways),
             handshake: AgentHandshake::Connection,
             started: None,
             held: None,
@@ -201,6 +207,7 @@ impl AgentSession {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.stream.handle_timeout(now);
+        self.take_kept(now);
         if let Some((_, text)) = self.handshake.limit().filter(|(at, _)| *at <= now) {
             self.fail(text);
         }
@@ -290,6 +297,7 @@ impl AgentSession {
         handshake
             .into_iter()
             .chain(ending)
+            .chain(self.stream.next_turn())
             .chain(self.stream.poll_timeout())
             .min()
     }

@@ -23,6 +23,7 @@ use crate::composer::Composer;
 use crate::crypto::DataKey;
 use crate::crypto::SessionCipher;
 use crate::handshake::client::ClientHandshake;
+use crate::message::ChannelClosed;
 use crate::message::ControlFlag;
 use crate::message::Message;
 use crate::message::MessageType;
@@ -35,11 +36,14 @@ use crate::version::CLIENT_VERSION;
 use crate::version::Version;
 
 /// How long a pause of publication is believed. AWS's own clients ignore pauses, so a service
-/// might never end one.
-const PAUSE_LIMIT: Duration = Duration::from_secs(10);
+/// might never end one, and an agent waits 15 s for a handshake and then no longer.
+const PAUSE_LIMIT: Duration = Duration::from_secs(3);
 /// A session without handshake shows nothing before its first output. Once our terminal size is
 /// acknowledged the agent is there, and it would have asked for a handshake first thing.
 const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
+/// That time means nothing if the agent was away in it. It is therefore asked once more at the end,
+/// and if it answers at once it has this long for a request that its answer overtook.
+const LAST_GRACE: Duration = Duration::from_millis(300);
 /// How long the agent may take for its part of a handshake; agents give the client 15 s.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait for the service's words after we had to fail a handshake.
@@ -76,10 +80,14 @@ pub struct ClientSession {
     input: InputQueue,
     size: Option<TerminalSize>,
     size_sent: Option<TerminalSize>,
+    /// When the agent was asked for the second time whether it is there.
+    asked_again: Option<Instant>,
     up: Option<Up>,
     rejects: Rejects,
     deadline: Option<(Timer, Instant)>,
     failure: Option<String>,
+    /// The service's last word, until everything that came before it is handed out.
+    channel_closed: Option<ChannelClosed>,
     terminating: bool,
     closed: bool,
 }
@@ -116,10 +124,12 @@ impl ClientSession {
             input: InputQueue::default(),
             size: None,
             size_sent: None,
+            asked_again: None,
             up: None,
             rejects: Rejects::default(),
             deadline: None,
             failure: None,
+            channel_closed: None,
             terminating: false,
             closed: false,
         }
@@ -171,6 +181,9 @@ impl ClientSession {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.stream.handle_timeout(now);
+        if self.next_turn().is_some_and(|at| at <= now) {
+            self.take_kept(now);
+        }
         if let Some(mux) = self.streams() {
             mux.handle_timeout(now);
         }
@@ -231,6 +244,13 @@ impl ClientSession {
         self.stream.unanswered_since()
     }
 
+    /// A number that changes whenever the session gets on: with every message of the agent that was
+    /// next, and every one of ours that it acknowledges for the first time. Repeats change nothing.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        self.stream.progress()
+    }
+
     /// Whether [`Event::Established`] was given.
     pub fn is_established(&self) -> bool {
         self.up.is_some()
@@ -267,6 +287,7 @@ impl ClientSession {
         let port = self.up.as_ref().and_then(|up| up.port.as_ref());
         deadline
             .into_iter()
+            .chain(self.next_turn())
             .chain(self.stream.poll_timeout())
             .chain(port.and_then(Port::poll_timeout))
             .min()
@@ -274,6 +295,10 @@ impl ClientSession {
 
     fn on_deadline(&mut self, timer: Timer, now: Instant) {
         match timer {
+            Timer::HandshakeGrace if self.asked_again.is_none() => {
+                self.asked_again = Some(now);
+                self.size_sent = None;
+            }
             Timer::HandshakeGrace => self.assume_shell(now),
             Timer::Handshake => {
                 let seconds = HANDSHAKE_LIMIT.as_secs();

@@ -48,11 +48,11 @@ impl ReorderBuffer {
         let Some(distance) = message.sequence_number.distance_from(self.expected) else {
             return Arrival::Duplicate;
         };
-        if distance == 0 {
-            return Arrival::Next(message);
-        }
         if self.early.contains_key(&message.sequence_number) {
             return Arrival::Duplicate;
+        }
+        if distance == 0 {
+            return Arrival::Next(message);
         }
         let bytes = self.bytes.saturating_add(weight(&message));
         if distance >= MAX_MESSAGES || bytes > MAX_BYTES {
@@ -66,6 +66,11 @@ impl ReorderBuffer {
     /// Whether messages are kept that wait for one before them.
     pub(super) fn has_gap(&self) -> bool {
         !self.early.is_empty()
+    }
+
+    /// Whether the message whose turn it is is kept.
+    pub(super) fn has_next(&self) -> bool {
+        self.early.contains_key(&self.expected)
     }
 
     /// Consumes the expected number.
@@ -145,6 +150,18 @@ mod tests {
         );
         buffer.advance();
         assert_eq!(buffer.offer(message(0, "b")), Arrival::Duplicate);
+    }
+
+    #[test]
+    fn a_message_that_is_kept_stays_a_duplicate_when_its_turn_has_come() {
+        let mut buffer = ReorderBuffer::new();
+        assert_eq!(buffer.offer(message(1, "a")), Arrival::Kept);
+        assert!(!buffer.has_next());
+        buffer.advance();
+        assert!(buffer.has_next());
+        assert_eq!(buffer.offer(message(1, "a")), Arrival::Duplicate);
+        assert_eq!(buffer.take_next(), Some(message(1, "a")));
+        assert!(!buffer.has_next());
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! What was written and is not acknowledged: numbered, kept, sent, and sent again when lost.
 
+mod head_only;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 use std::time::Instant;
@@ -8,6 +10,8 @@ use bytes::Bytes;
 
 use super::congestion::CongestionWindow;
 use crate::message::SequenceNumber;
+use crate::session::AgentWays;
+use head_only::HeadOnly;
 
 /// Most messages between the oldest unacknowledged one and the newest.
 ///
@@ -35,6 +39,10 @@ pub(super) struct SendBuffer {
     congestion: CongestionWindow,
     /// Acknowledgements since the last sign of trouble.
     clean: usize,
+    /// When a message is kept for good, after it was sent.
+    keeps_after: Duration,
+    /// Everything else than the oldest message is left alone, as AWS's agent does.
+    head_only: Option<HeadOnly>,
 }
 
 struct Unacknowledged {
@@ -43,6 +51,14 @@ struct Unacknowledged {
     sendings: u32,
     /// When it was sent, if it is on its way.
     sent: Option<Instant>,
+}
+
+impl Unacknowledged {
+    /// Whether an acknowledgement finds it.
+    fn is_kept(&self, keeps_after: Duration, now: Instant) -> bool {
+        let early = self.sendings == 1 && self.sent.is_some_and(|at| now < at + keeps_after);
+        self.sendings > 0 && !early
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +88,17 @@ impl SendBuffer {
             in_flight: 0,
             congestion: CongestionWindow::new(),
             clean: 0,
+            keeps_after: Duration::ZERO,
+            head_only: None,
+        }
+    }
+
+    /// A buffer as odd as it is told to be.
+    pub(super) fn with_ways(ways: AgentWays) -> Self {
+        Self {
+            keeps_after: ways.keeps_after,
+            head_only: ways.head_only.then(HeadOnly::default),
+            ..Self::new()
         }
     }
 
@@ -83,6 +110,9 @@ impl SendBuffer {
 
     /// Whether a frame of `length` bytes would be within bounds, and could be sent soon.
     pub(super) fn has_room(&self, length: usize) -> bool {
+        if self.head_only.is_some() {
+            return self.window.len() < head_only::MAX_MESSAGES;
+        }
         self.window.len() < MAX_MESSAGES
             && (self.bytes == 0 || self.bytes.saturating_add(length) <= self.congestion.size())
     }
@@ -168,6 +198,10 @@ impl SendBuffer {
     /// Takes everything for lost whose acknowledgement is overdue by `timeout`; whether there
     /// was anything.
     pub(super) fn handle_timeout(&mut self, timeout: Duration, now: Instant) -> bool {
+        if self.head_only.is_some() {
+            self.lose_head_if_due(now);
+            return false;
+        }
         let mut overdue = false;
         while let Some(&sending) = self.sendings.front() {
             let current = self.is_current(sending);
@@ -189,6 +223,9 @@ impl SendBuffer {
 
     /// When the next acknowledgement becomes overdue.
     pub(super) fn next_due(&self, timeout: Duration) -> Option<Instant> {
+        if let Some(head_only) = &self.head_only {
+            return self.head_due(head_only);
+        }
         let current = self
             .sendings
             .iter()
@@ -203,10 +240,11 @@ impl SendBuffer {
         tolerance: Duration,
         now: Instant,
     ) -> Acknowledged {
+        let keeps_after = self.keeps_after;
         let Some(entry) = number
             .distance_from(self.oldest)
             .and_then(|at| self.window.get_mut(at))
-            .and_then(|slot| slot.take_if(|entry| entry.sendings > 0))
+            .and_then(|slot| slot.take_if(|entry| entry.is_kept(keeps_after, now)))
         else {
             return Acknowledged::Unknown;
         };
@@ -232,7 +270,19 @@ impl SendBuffer {
     }
 
     /// A new connection: everything is to be sent again, and nothing is known of the path.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, now: Instant) {
+        if self.head_only.is_some() {
+            self.lose_all_but_head(now);
+        } else {
+            self.repeat();
+        }
+    }
+
+    /// Everything is to be sent again, unless only the oldest message ever is.
+    pub(super) fn repeat(&mut self) {
+        if self.head_only.is_some() {
+            return;
+        }
         self.unsent = 0;
         self.sendings.clear();
         self.lost.clear();
@@ -245,7 +295,7 @@ impl SendBuffer {
     }
 
     fn lose_sent_before(&mut self, limit: Option<Instant>, now: Instant) {
-        let Some(limit) = limit else {
+        let Some(limit) = limit.filter(|_| self.head_only.is_none()) else {
             return;
         };
         while let Some(&sending) = self.sendings.front()
@@ -271,8 +321,9 @@ impl SendBuffer {
     }
 
     fn admits(&mut self, length: usize) -> bool {
-        let admits =
-            self.in_flight == 0 || self.in_flight.saturating_add(length) <= self.congestion.size();
+        let admits = self.head_only.is_some()
+            || self.in_flight == 0
+            || self.in_flight.saturating_add(length) <= self.congestion.size();
         if !admits {
             self.congestion.on_limited();
         }
@@ -292,7 +343,9 @@ impl SendBuffer {
         entry.sent = Some(now);
         let frame = entry.frame.clone();
         self.in_flight = self.in_flight.saturating_add(frame.len());
-        self.sendings.push_back(Sending { number, at: now });
+        if self.head_only.is_none() {
+            self.sendings.push_back(Sending { number, at: now });
+        }
         Some(frame)
     }
 

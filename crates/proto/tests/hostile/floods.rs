@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use ssm_session_proto::Acknowledge;
 use ssm_session_proto::AgentSession;
 use ssm_session_proto::ClientSession;
 use ssm_session_proto::Event;
@@ -179,7 +180,12 @@ fn early_messages_are_kept_up_to_a_bound_of_bytes() {
         assert!(live() - before < EARLY, "{} bytes", live() - before);
         assert!(kept > 200, "{kept} messages were acknowledged");
         end.frame(&wire::frame(data, 1, PayloadType::OUTPUT, "first"), epoch());
-        let delivered = std::iter::from_fn(|| end.event()).count();
+        let mut delivered = ends::events(end).len();
+        // The rest in turns.
+        while end.timeout().is_some_and(|at| at <= epoch()) {
+            end.time(epoch());
+            delivered += ends::events(end).len();
+        }
         assert_eq!(delivered, kept + 1, "what was acknowledged is delivered");
         assert_eq!(receive(end, &aside(MessageType::START_PUBLICATION, "")), 1);
         let held = live() - before;
@@ -189,15 +195,22 @@ fn early_messages_are_kept_up_to_a_bound_of_bytes() {
     early(&mut agent(), INPUT);
 }
 
+/// Least memory for each, so that it is their number that counts.
 #[test]
-fn early_messages_without_content_are_bounded_too() {
-    let frames = |data| (2..2 + 2 * FLOOD).map(move |n| wire::frame(data, n, PayloadType(0), ""));
-    let mut client = client();
-    assert!(flood(&mut client, frames(OUTPUT)) < EARLY);
-    assert_works(&mut client, OUTPUT);
-    let mut agent = agent();
-    assert!(flood(&mut agent, frames(INPUT)) < EARLY);
-    assert_works(&mut agent, INPUT);
+fn early_messages_without_content_are_kept_up_to_a_bound_of_messages() {
+    fn early(end: &mut impl End, data: MessageType) {
+        let before = live();
+        let frames = (2..2 + 2 * FLOOD).map(|n| wire::frame(data, n, PayloadType(0), ""));
+        let kept: usize = frames.map(|frame| receive(end, &frame)).sum();
+        assert_eq!(
+            kept, 99_999,
+            "up to 100,000 ahead of the one that is missing"
+        );
+        assert!(live() - before < EARLY);
+        assert_works(end, data);
+    }
+    early(&mut client(), OUTPUT);
+    early(&mut agent(), INPUT);
 }
 
 /// A header may say that it is longer than the one everybody sends, and the payload that is left
@@ -295,4 +308,47 @@ fn what_is_written_and_never_acknowledged_is_bounded() {
     }
     assert!(taken < 16 * MIB, "{taken} bytes");
     assert!(live() - before < 16 * MIB, "{} bytes", live() - before);
+}
+
+/// Their bytes alone would let four times as many go.
+#[test]
+fn single_bytes_that_are_typed_and_never_acknowledged_are_bounded_by_their_number() {
+    let mut client = client();
+    let now = widen(&mut client);
+    let mut sent = Sent::default();
+    for _ in 0..10_000 {
+        client.write(b"x", now);
+        sent.drain(&mut client, now);
+    }
+    assert_eq!(sent.stream.len(), 4096);
+}
+
+/// Sends and acknowledges until the congestion window is as wide as it gets; the time then.
+fn widen(client: &mut ClientSession) -> Instant {
+    let data = vec![b'x'; 64 * KIB];
+    let mut now = epoch();
+    for _ in 0..60 {
+        let mut sent = Sent::default();
+        while client.write(&data, now) > 0 {
+            sent.drain(client, now);
+        }
+        now += 50 * MS;
+        acknowledge(client, &sent, now);
+    }
+    loop {
+        let mut sent = Sent::default();
+        sent.drain(client, now);
+        if sent.stream.is_empty() {
+            return now;
+        }
+        now += 50 * MS;
+        acknowledge(client, &sent, now);
+    }
+}
+
+fn acknowledge(client: &mut ClientSession, sent: &Sent, now: Instant) {
+    for message in &sent.stream {
+        let body = Acknowledge::of(message).to_json();
+        client.handle_frame(&aside(MessageType::ACKNOWLEDGE, body), now);
+    }
 }

@@ -7,6 +7,7 @@ mod behaviour;
 mod golden;
 mod interop;
 mod link;
+mod shell;
 mod sim;
 #[path = "../support/shared.rs"]
 mod support;

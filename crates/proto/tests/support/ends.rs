@@ -5,6 +5,7 @@ use std::time::Instant;
 use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEvent;
 use ssm_session_proto::AgentSession;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ClientConfig;
 use ssm_session_proto::ClientSession;
 use ssm_session_proto::Event;
@@ -38,6 +39,7 @@ pub(crate) fn agent_config() -> AgentConfig {
         properties: serde_json::Value::Null,
         encryption: None,
         separate_output: false,
+        ways: AgentWays::default(),
     }
 }
 

@@ -7,6 +7,8 @@ use std::cell::Cell;
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
+    static BEFORE: Cell<usize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
 /// Bytes that this thread has in use. Each test is one thread, so that others do not count.
@@ -14,12 +16,23 @@ pub(crate) fn live() -> usize {
     LIVE.get()
 }
 
+/// The most bytes that this thread had in use while `act` ran, above what it had before.
+pub(crate) fn most(act: impl FnOnce()) -> usize {
+    BEFORE.set(live());
+    MOST.set(0);
+    act();
+    usize::try_from(MOST.get()).unwrap()
+}
+
 /// The system's allocator, counting what each thread takes and gives back.
 pub(crate) struct Counting;
 
 // Wrapping: what one thread takes another may give back, outside of the tests.
 fn count(taken: usize, given_back: usize) {
-    LIVE.set(LIVE.get().wrapping_add(taken).wrapping_sub(given_back));
+    let live = LIVE.get().wrapping_add(taken).wrapping_sub(given_back);
+    LIVE.set(live);
+    let more = live.wrapping_sub(BEFORE.get()).cast_signed();
+    MOST.set(MOST.get().max(more));
 }
 
 #[expect(unsafe_code, reason = "allocators cannot be written otherwise")]

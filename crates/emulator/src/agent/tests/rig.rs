@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use bytes::Buf as _;
 use bytes::BytesMut;
 use serde_json::json;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ChallengeMode;
 use ssm_session_proto::ClientConfig;
 use ssm_session_proto::ClientSession;
@@ -122,6 +123,8 @@ impl Rig {
             pacing: Pacing::None,
             agent_version: Plan::AGENT_VERSION.to_owned(),
             payload: 1024,
+            ways: AgentWays::default(),
+            guard: Arc::default(),
         };
         change(&mut task);
         let (to_client, from_agent) = mpsc::channel(4);

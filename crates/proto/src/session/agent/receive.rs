@@ -57,6 +57,7 @@ impl AgentSession {
     /// acknowledged when it came, so it is lost; the real agent is stuck there (docs/PROTOCOL.md
     /// 4.2).
     pub(super) fn take_kept(&mut self, now: Instant) {
+        self.stream.begin_turn(now);
         while let Some(message) = self.stream.take_next() {
             if !self.process(&message, None, now) {
                 debug!("an early message could not be processed in its turn");

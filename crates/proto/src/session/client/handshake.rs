@@ -137,7 +137,8 @@ impl ClientSession {
     /// The connection is gone: nothing follows from the agent's silence.
     pub(super) fn suspend_handshake(&mut self) {
         let suspended = self.deadline.take_if(|(timer, _)| *timer != Timer::Failure);
-        if matches!(suspended, Some((Timer::HandshakeGrace, _))) {
+        let asked = self.asked_again.take().is_some();
+        if asked || matches!(suspended, Some((Timer::HandshakeGrace, _))) {
             // The agent's request may have been lost, and it has to show itself on the next connection.
             self.size_sent = None;
         }
@@ -169,6 +170,7 @@ impl ClientSession {
 
     fn establish(&mut self, established: Established, now: Instant) {
         self.deadline = None;
+        self.asked_again = None;
         // What was sent during a handshake did not reach the far end.
         if established.agent_version.is_some() {
             self.size_sent = None;

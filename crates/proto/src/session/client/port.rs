@@ -104,6 +104,15 @@ impl ClientSession {
         })
     }
 
+    /// What waits for the readers of streams.
+    pub(super) fn unread(&self) -> usize {
+        let port = self.up.as_ref().and_then(|up| up.port.as_ref());
+        port.map_or(0, |port| match &port.carries {
+            Carries::Streams(mux) => mux.unread(),
+            Carries::Bytes | Carries::Links(_) => 0,
+        })
+    }
+
     /// Ends the connection of a basic port session behind what was written. What the agent
     /// sends from here on is dropped; [`Event::PortDisconnected`] says when the next connection
     /// may begin (docs/PROTOCOL.md 7.5).

@@ -1,5 +1,6 @@
 //! What the agent and the service say.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use tracing::trace;
 
 use super::ClientSession;
 use super::HANDSHAKE_GRACE;
+use super::LAST_GRACE;
 use super::Timer;
 use crate::crypto::CryptoError;
 use crate::handshake::client::ClientHandshake;
@@ -19,7 +21,12 @@ use crate::message::PayloadType;
 use crate::session::CloseReason;
 use crate::session::Event;
 use crate::session::OutputStream;
+use crate::smux::MAX_UNREAD;
 use crate::stream::Arrival;
+
+/// How long readers of streams have for half of what may wait for one of them: a connection that
+/// takes 4 MB/s is not overrun by what came early.
+const READERS_TIME: Duration = Duration::from_millis(250);
 
 /// Why a message could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +49,13 @@ impl ClientSession {
                 Ok(acknowledge) => self.on_acknowledge(&acknowledge, now),
                 Err(error) => return self.reject(&error),
             },
-            MessageType::CHANNEL_CLOSED => self.on_channel_closed(&message.payload),
+            MessageType::CHANNEL_CLOSED => {
+                // Behind what came before it.
+                self.channel_closed = serde_json::from_slice(&message.payload)
+                    .ok()
+                    .or_else(|| Some(ChannelClosed::default()));
+                self.end_if_told();
+            }
             MessageType::PAUSE_PUBLICATION => self.stream.pause_publication(now),
             MessageType::START_PUBLICATION => self.stream.resume_publication(),
             other => debug!(kind = %other, "ignoring a message of unknown type"),
@@ -61,7 +74,14 @@ impl ClientSession {
         }
         self.stream.accept(acknowledgement);
         self.rejects.reset();
+        self.take_kept(now);
+    }
+
+    /// Processes what came early and is next by now, as far as there are readers for it.
+    pub(super) fn take_kept(&mut self, now: Instant) {
+        self.stream.begin_turn(now);
         while !self.closed
+            && !self.is_saturated()
             && let Some(message) = self.stream.take_next()
         {
             if let Err(error) = self.process(message, now) {
@@ -70,6 +90,23 @@ impl ClientSession {
                     "a message of the agent cannot be used: {error}"
                 )));
             }
+        }
+        self.end_if_told();
+    }
+
+    /// When to hand out more of what came early. Readers that have much to read get some time for
+    /// it, but not for ever, since one that is dead must not hold up the others.
+    pub(super) fn next_turn(&self) -> Option<Instant> {
+        let at = self.stream.next_turn().filter(|_| !self.is_saturated())?;
+        let busy = self.unread() >= MAX_UNREAD / 2;
+        Some(if busy { at + READERS_TIME } else { at })
+    }
+
+    fn end_if_told(&mut self) {
+        if self.stream.next_turn().is_none()
+            && let Some(body) = self.channel_closed.take()
+        {
+            self.on_channel_closed(body);
         }
     }
 
@@ -127,12 +164,17 @@ impl ClientSession {
             && agent_is_there
             && self.deadline.is_none()
         {
-            self.deadline = Some((Timer::HandshakeGrace, now + HANDSHAKE_GRACE));
+            let at_once = |at: Instant| now.saturating_duration_since(at) < HANDSHAKE_GRACE;
+            let grace = if self.asked_again.is_some_and(at_once) {
+                LAST_GRACE
+            } else {
+                HANDSHAKE_GRACE
+            };
+            self.deadline = Some((Timer::HandshakeGrace, now + grace));
         }
     }
 
-    fn on_channel_closed(&mut self, payload: &[u8]) {
-        let body: ChannelClosed = serde_json::from_slice(payload).unwrap_or_default();
+    fn on_channel_closed(&mut self, body: ChannelClosed) {
         let reason = match self.failure.take() {
             Some(failure) => CloseReason::HandshakeFailed(failure),
             None => CloseReason::ChannelClosed {

@@ -177,7 +177,7 @@ fn a_message_larger_than_the_window_goes_out_alone() {
 fn a_new_connection_sends_everything_again_in_order() {
     let mut buffer = sent(3);
     acknowledge(&mut buffer, 1, epoch());
-    buffer.restart();
+    buffer.restart(epoch());
     assert_eq!(buffer.poll_transmit(epoch()), Some(frame(0)));
     assert_eq!(buffer.poll_transmit(epoch()), Some(frame(2)));
     assert_eq!(buffer.poll_transmit(epoch()), None);
@@ -192,7 +192,7 @@ fn a_frame_can_take_the_place_of_another_under_its_number() {
     let mut buffer = sent(1);
     buffer.replace(SequenceNumber(0), Bytes::from_static(b"short"));
     assert_eq!((buffer.bytes, buffer.in_flight), (5, 5));
-    buffer.restart();
+    buffer.restart(epoch());
     assert_eq!(
         buffer.poll_transmit(epoch()),
         Some(Bytes::from_static(b"short"))

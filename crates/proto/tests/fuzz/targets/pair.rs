@@ -13,6 +13,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use ssm_session_proto::AgentSession;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ClientSession;
 use ssm_session_proto::CloseReason;
 use ssm_session_proto::OutputStream;
@@ -104,13 +105,19 @@ impl Writing {
     }
 }
 
-/// The first byte says what kind of session, the second how it ends; the rest are operations.
+/// The first byte says what kind of session, the second how it ends and with what kind of agent;
+/// the rest are operations.
 pub(crate) fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let kind = Kind::of(choices.byte());
-    let terminates = choices.byte() % 2 == 1;
+    let second = choices.byte();
+    let terminates = second % 2 == 1;
+    let ways = AgentWays {
+        head_only: second / 2 % 2 == 1,
+        keeps_after: MS * 50 * u32::from(second / 4 % 4),
+    };
     let before = live();
-    let mut pair = Pair::new(kind);
+    let mut pair = Pair::new(kind, ways);
     for _ in 0..OPERATIONS {
         if choices.is_done() || pair.excused {
             break;
@@ -126,13 +133,13 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 impl Pair {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, ways: AgentWays) -> Self {
         let mut random = Random::new(1);
         let mut pair = Self {
             kind,
             now: epoch(),
             client: ends::client(ends::SESSION, random.seed()),
-            agent: ends::agent(kind.agent_config(), random.seed()),
+            agent: ends::agent(kind.agent_config(ways), random.seed()),
             to_client: Link::default(),
             to_agent: Link::default(),
             kms: Kms::new(random),

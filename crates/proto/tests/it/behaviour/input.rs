@@ -88,7 +88,7 @@ fn a_size_goes_out_once_until_it_changes() {
 
 /// A program may read before it says anything; its user must be able to type.
 #[test]
-fn a_silent_session_is_taken_for_a_shell_a_second_after_its_agent_acknowledged_the_size() {
+fn a_silent_session_is_taken_for_a_shell_once_its_agent_was_there_for_a_second_and_asked_nothing() {
     let mut client = Client::connected();
     client.session.resize(SIZE, client.now);
     client.write(b"password\n");
@@ -100,8 +100,30 @@ fn a_silent_session_is_taken_for_a_shell_a_second_after_its_agent_acknowledged_t
     client.pass(Duration::from_millis(999));
     assert_eq!(client.payloads(), []);
     client.pass(Duration::from_millis(1));
+    assert_eq!(client.payloads().len(), 1, "the size, to see it once more");
+    client.acknowledge(1);
+    client.pass(Duration::from_millis(299));
+    assert_eq!(client.events(), []);
+    client.pass(Duration::from_millis(1));
     assert!(matches!(client.events()[..], [Event::Established(_)]));
     assert_eq!(typed(&client.payloads()), [b"password\n"]);
+}
+
+/// It may have been away all that time, and its request is to come yet.
+#[test]
+fn an_agent_that_does_not_show_itself_again_at_once_has_another_second_to_ask() {
+    let mut client = Client::connected();
+    client.session.resize(SIZE, client.now);
+    client.sent();
+    client.acknowledge(0);
+    client.pass(Duration::from_secs(1));
+    client.sent();
+    client.pass(Duration::from_secs(60));
+    client.acknowledge(1);
+    client.pass(Duration::from_millis(999));
+    assert_eq!(client.events(), []);
+    client.pass(Duration::from_millis(1));
+    assert!(matches!(client.events()[..], [Event::Established(_)]));
 }
 
 #[test]

@@ -141,6 +141,46 @@ fn a_session_whose_only_stream_is_not_read_asks_for_a_pause() {
     assert!(!client.session.is_saturated());
 }
 
+/// After an outage, AWS's agent goes on at full speed and makes good its losses ten a second, so
+/// that one message may free all that came in minutes.
+#[test]
+fn a_reader_is_not_overrun_by_what_one_missing_message_frees_and_the_end_waits_for_it() {
+    let mut client = connected();
+    let id = client.streams().open().unwrap();
+    client.streams().open().unwrap();
+    client.sent();
+    let frame = encoded(Command::Push, id.0, &[7; 60_000]);
+    let count = i64::try_from(5 * MAX_UNREAD / 60_000).unwrap();
+    for number in (2..2 + count).rev() {
+        client.numbered(number, PayloadType::OUTPUT, frame.clone());
+    }
+    client.aside(MessageType::CHANNEL_CLOSED, "{}");
+    let mut arrived = 0;
+    // Not read at first, for longer than it takes to find that there is more.
+    client.pass(Duration::from_millis(400));
+    loop {
+        loop {
+            match client.streams().read(id) {
+                Received::Data(data) => arrived += data.len(),
+                Received::Pending => break,
+                other => panic!("{other:?} after {arrived} bytes"),
+            }
+        }
+        if client.session.poll_timeout().is_none() {
+            break;
+        }
+        assert_eq!(client.events(), [], "there is more to come");
+        client.pass(Duration::ZERO);
+    }
+    assert_eq!(arrived, usize::try_from(count).unwrap() * 60_000);
+    let closed = client.events();
+    let expected = [Event::Closed(CloseReason::ChannelClosed {
+        output: String::new(),
+        incomplete: false,
+    })];
+    assert_eq!(closed, expected);
+}
+
 #[test]
 fn streams_survive_a_new_web_socket() {
     let mut client = connected();

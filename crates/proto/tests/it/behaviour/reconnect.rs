@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEvent;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::CloseReason;
 use ssm_session_proto::Event;
 use ssm_session_proto::Frame;
+use ssm_session_proto::MessageType;
 use ssm_session_proto::OpenDataChannel;
 use ssm_session_proto::OutputStream;
 use ssm_session_proto::PayloadType;
@@ -71,6 +74,65 @@ fn input_is_taken_while_there_is_no_connection_and_sent_on_the_next() {
     assert_eq!(after.len(), 2);
 }
 
+/// Not when it is overdue: no time passes.
+#[test]
+fn everything_unacknowledged_goes_over_a_new_connection_at_once_at_either_end() {
+    let mut client = Client::in_shell();
+    for input in ["one", "two", "three"] {
+        client.write(input.as_bytes());
+    }
+    let before = client.sent();
+    client.acknowledge(before[1].sequence_number.0);
+    lose_connection(&mut client);
+    connect(&mut client);
+    assert_eq!(client.sent(), [before[0].clone(), before[2].clone()]);
+
+    let mut agent = Agent::running();
+    for output in ["one", "two", "three"] {
+        let stdout = OutputStream::Stdout;
+        agent.session.write(stdout, output.as_bytes(), agent.now);
+    }
+    let before = agent.sent();
+    agent.acknowledge(before[1].sequence_number.0);
+    agent.session.handle_disconnected(agent.now);
+    let token = Secret::new("next");
+    agent.session.handle_connected(&token, agent.now);
+    assert_eq!(agent.sent(), [before[0].clone(), before[2].clone()]);
+}
+
+#[test]
+fn an_agent_as_odd_as_awss_repeats_over_a_new_connection_only_its_oldest_message_after_a_while() {
+    let ways = AgentWays {
+        head_only: true,
+        ..AgentWays::default()
+    };
+    let mut agent = Agent::connected(AgentConfig {
+        ways,
+        ..ends::agent_config()
+    });
+    for output in ["one", "two"] {
+        let stdout = OutputStream::Stdout;
+        agent.session.write(stdout, output.as_bytes(), agent.now);
+    }
+    let before = agent.sent();
+    agent.session.handle_disconnected(agent.now);
+    agent.pass(Duration::from_secs(3));
+    let token = Secret::new("next");
+    agent.session.handle_connected(&token, agent.now);
+    agent.aside(MessageType::START_PUBLICATION, "");
+    agent.message(PayloadType::OUTPUT, "too early");
+    agent.session.write(OutputStream::Stdout, b"new", agent.now);
+    let sent = agent.sent();
+    assert_eq!((sent.len(), &sent[0].payload[..]), (1, &b"new"[..]));
+    agent.pass(Duration::from_millis(100));
+    assert_eq!(agent.sent(), [before[0].clone()]);
+    agent.pass(Duration::from_millis(200));
+    assert_eq!(agent.sent(), [before[0].clone()]);
+    agent.acknowledge(0);
+    agent.pass(Duration::from_millis(100));
+    assert_eq!(agent.sent(), [before[1].clone()]);
+}
+
 #[test]
 fn an_agent_begins_once_however_often_it_connects() {
     let mut agent = Agent::running();
@@ -134,9 +196,21 @@ fn a_client_does_not_go_on_without_handshake_over_a_connection_that_was_lost() {
     client.pass(Duration::from_secs(60));
     assert_eq!(client.events(), []);
     client.acknowledge(1);
+    client.pass(Duration::from_secs(1));
+    lose_connection(&mut client);
+    connect(&mut client);
+    client.sent();
+    client.acknowledge(2);
+    client.acknowledge(3);
     client.pass(Duration::from_millis(999));
-    assert_eq!(client.events(), []);
+    assert_eq!(
+        client.events(),
+        [],
+        "asked once more on the connection that is lost"
+    );
     client.pass(Duration::from_millis(1));
+    client.acknowledge(4);
+    client.pass(Duration::from_millis(300));
     assert!(matches!(client.events()[..], [Event::Established(_)]));
 }
 

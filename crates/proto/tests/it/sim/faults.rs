@@ -64,13 +64,8 @@ pub(super) struct Outage {
 
 impl Outage {
     pub(super) fn random(random: &mut Random) -> Self {
-        let end = if random.chance(500) {
-            Side::Client
-        } else {
-            Side::Agent
-        };
         Self {
-            end,
+            end: Side::random(random),
             at: up_to(random, 4000),
             length: up_to(random, 2500) + MS,
             cut: false,
@@ -87,10 +82,88 @@ impl Outage {
             cut: true,
         }
     }
+
+    /// Either connection is cut while the ends get to know each other, `joined` after the
+    /// beginning.
+    pub(super) fn early_cut(random: &mut Random, joined: Duration) -> Self {
+        Self {
+            end: Side::random(random),
+            at: joined + up_to(random, 1500),
+            length: up_to(random, 60) + MS,
+            cut: true,
+        }
+    }
+}
+
+/// An end that stands still for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standstill {
+    pub(super) end: Side,
+    pub(super) at: Duration,
+    pub(super) length: Duration,
+    /// All of its process, as when it is suspended; else it only takes no frames, as when whoever
+    /// reads from it does not (docs/PROTOCOL.md 4.2).
+    pub(super) whole: bool,
+}
+
+impl Standstill {
+    /// One in which no handshake runs into its limits, and nobody can be said not to read yet.
+    pub(super) fn early(random: &mut Random) -> Self {
+        let end = Side::random(random);
+        Self {
+            end,
+            at: up_to(random, 4000),
+            length: up_to(random, 1500) + MS,
+            whole: end == Side::Client || random.chance(500),
+        }
+    }
+
+    /// One in an established session, counted from there.
+    pub(super) fn late(random: &mut Random) -> Self {
+        let longest = if random.chance(200) { 40_000 } else { 3000 };
+        Self {
+            end: Side::random(random),
+            at: up_to(random, 3000),
+            length: up_to(random, longest) + MS,
+            whole: random.chance(500),
+        }
+    }
+}
+
+/// The service says that the peer of an end is away, and that it is there again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pause {
+    pub(super) end: Side,
+    pub(super) at: Duration,
+    /// Absent for one that is never taken back, which a client has to get over.
+    pub(super) length: Option<Duration>,
+}
+
+impl Pause {
+    pub(super) fn random(random: &mut Random) -> Self {
+        let end = Side::random(random);
+        let length = up_to(random, 2000) + MS;
+        let taken_back = end == Side::Agent || random.chance(700);
+        Self {
+            end,
+            at: up_to(random, 6000),
+            length: taken_back.then_some(length),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
     Agent,
+}
+
+impl Side {
+    fn random(random: &mut Random) -> Self {
+        if random.chance(500) {
+            Self::Client
+        } else {
+            Self::Agent
+        }
+    }
 }

@@ -32,10 +32,13 @@ impl Kms {
         }
     }
 
-    pub(crate) fn next_answer(&self) -> Option<Instant> {
-        let generating = self.generating.as_ref().map(|(at, _)| *at);
-        let decrypting = self.decrypting.as_ref().map(|(at, _)| *at);
-        generating.into_iter().chain(decrypting).min()
+    /// When the client's answer is there, and when the agent's.
+    pub(crate) fn next_generated(&self) -> Option<Instant> {
+        self.generating.as_ref().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn next_decrypted(&self) -> Option<Instant> {
+        self.decrypting.as_ref().map(|(at, _)| *at)
     }
 
     pub(crate) fn generated(&mut self, now: Instant) -> Option<DataKey> {

@@ -3,6 +3,7 @@
 mod connections;
 mod program;
 mod service;
+mod standstills;
 mod streams;
 mod user;
 
@@ -18,6 +19,8 @@ use ssm_session_proto::MessageType;
 use ssm_session_proto::TerminalSize;
 
 use self::connections::Connections;
+use self::service::Word;
+use self::standstills::Stop;
 use self::streams::Streams;
 use super::faults::Side;
 use super::kms::Kms;
@@ -33,10 +36,11 @@ use crate::support::random::Random;
 use crate::support::seal;
 use crate::support::seal::Direction;
 
-/// No run takes a tenth of it.
+/// No run takes as many.
 const MAX_STEPS: usize = 1_000_000;
-/// No run takes as long, on its own clock.
+/// No run takes as long, on its own clock; where the agent makes good ten losses a second, nor this.
 const MAX_TIME: Duration = Duration::from_secs(600);
+const MAX_TIME_BY_HEAD: Duration = Duration::from_secs(3600);
 
 pub(super) struct Pair {
     scenario: Scenario,
@@ -48,8 +52,11 @@ pub(super) struct Pair {
     client_up: bool,
     agent_up: bool,
     kms: Kms,
-    /// When connections come and go, soonest last.
+    /// When connections come and go, or ends stop and go on, soonest last.
     changes: Vec<Instant>,
+    stops: Vec<Stop>,
+    /// What the service has to say of its own, soonest last.
+    words: Vec<Word>,
 
     typist: Writer,
     sizes: Vec<(Instant, TerminalSize)>,
@@ -86,7 +93,7 @@ impl Pair {
         let changes = changes.iter().rev().map(|&at| epoch() + at).collect();
         let mut typist = Writer::new(scenario.input, 3000, pace, fork());
         typist.wake(epoch());
-        Self {
+        let mut pair = Self {
             now: epoch(),
             client: ends::client(ends::SESSION, fork().seed()),
             agent: ends::agent(scenario.agent_config(), fork().seed()),
@@ -96,6 +103,8 @@ impl Pair {
             agent_up: false,
             kms: Kms::new(fork()),
             changes,
+            stops: Vec::new(),
+            words: service::words(&scenario),
             typist,
             sizes: user::sizes(&scenario, fork()),
             size_set: None,
@@ -115,17 +124,24 @@ impl Pair {
             connections: Connections::new(&scenario, fork()),
             streams: Streams::new(&scenario, fork()),
             scenario,
-        }
+        };
+        pair.plan_standstills();
+        pair
     }
 
     /// From the first connection to the end of the session.
     pub(super) fn run(mut self) {
+        let limit = if self.scenario.ways.head_only {
+            MAX_TIME_BY_HEAD
+        } else {
+            MAX_TIME
+        };
         for _ in 0..MAX_STEPS {
             if !self.step() {
                 return self.check_end();
             }
             let time = self.now - epoch();
-            assert!(time < MAX_TIME, "no end in sight: {}", self.progress());
+            assert!(time < limit, "no end in sight: {}", self.progress());
         }
         panic!("{MAX_STEPS} steps did not do: {}", self.progress());
     }
@@ -137,38 +153,69 @@ impl Pair {
             return false;
         };
         self.now = self.now.max(next);
+        self.plan_late_standstills();
         self.change_connections();
+        self.speak();
+        if self.scenario.clock_first {
+            self.look_at_clocks();
+        }
         self.deliver();
         self.answer_keys();
-        if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
-            self.client.handle_timeout(self.now);
-        }
-        if self.agent.poll_timeout().is_some_and(|at| at <= self.now) {
-            self.agent.handle_timeout(self.now);
-        }
+        self.look_at_clocks();
         self.use_client();
         self.run_program();
         self.use_streams();
         true
     }
 
+    fn look_at_clocks(&mut self) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
+        if self.runs(Side::Client) && due(self.client.poll_timeout()) {
+            self.client.handle_timeout(self.now);
+        }
+        if self.runs(Side::Agent) && due(self.agent.poll_timeout()) {
+            self.agent.handle_timeout(self.now);
+        }
+    }
+
     fn next_moment(&self) -> Option<Instant> {
-        // What is due while the socket takes nothing has to wait for it.
-        let client = self.client.poll_timeout();
-        let agent = self.agent.poll_timeout();
-        let arrival = self.to_client.next_arrival();
+        let of_client = self.next_moment_at_client();
+        let of_agent = self.next_moment_at_agent();
         let moments = [
-            arrival.filter(|_| !self.client.is_saturated()),
-            self.to_agent.next_arrival(),
-            client.map(|at| at.max(self.to_agent.ready())),
-            agent.map(|at| at.max(self.to_client.ready())),
-            Some(self.to_agent.ready()).filter(|at| *at > self.now),
-            Some(self.to_client.ready()).filter(|at| *at > self.now),
-            self.streams.next(self.client.is_established()),
-            self.kms.next_answer(),
+            of_client.filter(|_| self.runs(Side::Client)),
+            of_agent.filter(|_| self.runs(Side::Agent)),
             self.changes.last().copied(),
+            self.next_word(),
+        ];
+        moments.into_iter().flatten().min()
+    }
+
+    fn next_moment_at_client(&self) -> Option<Instant> {
+        let arrival = self.to_client.next_arrival();
+        let takes = !self.client.is_saturated() && self.takes_frames(Side::Client);
+        // What is due while the socket takes nothing has to wait for it.
+        let ready = self.to_agent.ready();
+        let moments = [
+            arrival.filter(|_| takes),
+            self.client.poll_timeout().map(|at| at.max(ready)),
+            Some(ready).filter(|at| *at > self.now),
+            self.streams.next_at_client(self.client.is_established()),
+            self.kms.next_generated(),
             self.typist.next(),
             self.next_size(),
+        ];
+        moments.into_iter().flatten().min()
+    }
+
+    fn next_moment_at_agent(&self) -> Option<Instant> {
+        let arrival = self.to_agent.next_arrival();
+        let ready = self.to_client.ready();
+        let moments = [
+            arrival.filter(|_| self.takes_frames(Side::Agent)),
+            self.agent.poll_timeout().map(|at| at.max(ready)),
+            Some(ready).filter(|at| *at > self.now),
+            self.streams.next_at_agent(),
+            self.kms.next_decrypted(),
             self.program_starts,
             self.stdout_writer.next(),
             self.stderr_writer.next(),
@@ -179,12 +226,14 @@ impl Pair {
     /// The drive rule, for both ends, until neither has anything left to say.
     fn drain(&mut self) {
         loop {
-            while self.to_agent.ready() <= self.now
+            while self.runs(Side::Client)
+                && self.to_agent.ready() <= self.now
                 && let Some(frame) = self.client.poll_transmit(self.now)
             {
                 self.send(Side::Client, frame);
             }
-            while self.to_client.ready() <= self.now
+            while self.runs(Side::Agent)
+                && self.to_client.ready() <= self.now
                 && let Some(frame) = self.agent.poll_transmit(self.now)
             {
                 self.send(Side::Agent, frame);
@@ -198,7 +247,9 @@ impl Pair {
 
     fn hear_client(&mut self) -> bool {
         let mut told = false;
-        while let Some(event) = self.client.poll_event() {
+        while self.runs(Side::Client)
+            && let Some(event) = self.client.poll_event()
+        {
             assert_eq!(self.closed, None, "{event:?} after the end");
             self.on_client_event(event);
             told = true;
@@ -208,7 +259,9 @@ impl Pair {
 
     fn hear_agent(&mut self) -> bool {
         let mut told = false;
-        while let Some(event) = self.agent.poll_event() {
+        while self.runs(Side::Agent)
+            && let Some(event) = self.agent.poll_event()
+        {
             self.on_agent_event(event);
             told = true;
         }
@@ -283,7 +336,8 @@ impl Pair {
             }
             Ending::ClientTerminates => self.is_exchanged() && self.is_quiet(),
         };
-        if self.ending || !due {
+        let can = self.runs(Side::Client) && self.runs(Side::Agent);
+        if self.ending || !due || !can {
             return false;
         }
         self.ending = true;

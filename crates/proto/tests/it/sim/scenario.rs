@@ -6,12 +6,16 @@ use serde_json::Value;
 use serde_json::json;
 use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEncryption;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ChallengeMode;
 use ssm_session_proto::PortForm;
 use ssm_session_proto::SessionType;
 
 use super::faults::Outage;
+use super::faults::Pause;
+use super::faults::Standstill;
 use super::streams::Plan;
+use super::variation::Variation;
 use crate::link::Bottleneck;
 use crate::link::Faults;
 use crate::link::up_to;
@@ -38,6 +42,18 @@ impl Kind {
     pub(super) const BASIC: Self = Self::Port(PortForm::Basic);
     pub(super) const MULTIPLEXED: Self = Self::Port(PortForm::Multiplexed);
 
+    pub(super) const ALL: [Self; 9] = [
+        Self::Shell,
+        Self::ENCRYPTED_ABSENT,
+        Self::ENCRYPTED_OFFERED,
+        Self::ENCRYPTED_REQUIRED,
+        Self::Command,
+        Self::SilentCommand,
+        Self::STDIO,
+        Self::BASIC,
+        Self::MULTIPLEXED,
+    ];
+
     pub(super) fn has_terminal(self) -> bool {
         !matches!(self, Self::Command | Self::Port(_))
     }
@@ -55,16 +71,24 @@ pub(super) enum Ending {
 
 #[derive(Debug)]
 pub(super) struct Scenario {
-    pub(super) seed: u64,
     pub(super) kind: Kind,
+    pub(super) variation: Variation,
+    pub(super) seed: u64,
     pub(super) to_client: Faults,
     pub(super) to_agent: Faults,
     pub(super) outages: Vec<Outage>,
+    /// Counted from the beginning, and from when the session is established.
+    pub(super) standstills: Vec<Standstill>,
+    pub(super) late_standstills: Vec<Standstill>,
+    /// Whether an end looks at its clock before it looks at what has arrived.
+    pub(super) clock_first: bool,
     /// When each end connects first.
     pub(super) client_joins: Duration,
     pub(super) agent_joins: Duration,
     /// Whether the service pauses an end whose peer is away.
     pub(super) publication: bool,
+    pub(super) pauses: Vec<Pause>,
+    pub(super) ways: AgentWays,
     /// How long the agent takes to start its program, and KMS to answer.
     pub(super) start_up: Duration,
     pub(super) kms: Duration,
@@ -84,7 +108,13 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    pub(super) fn of(kind: Kind, seed: u64) -> Self {
+    pub(super) fn of(kind: Kind, variation: Variation, seed: u64) -> Self {
+        let mut scenario = Self::plain(kind, seed);
+        scenario.vary(variation);
+        scenario
+    }
+
+    fn plain(kind: Kind, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let ending = match random.below(3) {
             0 => Ending::AgentFinishes,
@@ -99,14 +129,20 @@ impl Scenario {
         };
         let outages = if gentle { 0 } else { random.below(4) };
         let mut scenario = Self {
-            seed,
             kind,
+            variation: Variation::Plain,
+            seed,
             to_client: faults(&mut random),
             to_agent: faults(&mut random),
             outages: (0..outages).map(|_| Outage::random(&mut random)).collect(),
+            standstills: Vec::new(),
+            late_standstills: Vec::new(),
+            clock_first: false,
             client_joins: up_to(&mut random, if gentle { 0 } else { 1500 }),
             agent_joins: up_to(&mut random, 1500),
             publication: random.chance(500),
+            pauses: Vec::new(),
+            ways: AgentWays::default(),
             start_up: up_to(&mut random, 1200),
             kms: up_to(&mut random, 400),
             input: size(&mut random),
@@ -132,18 +168,6 @@ impl Scenario {
         scenario
     }
 
-    /// The same, with a client that loses one connection after the other.
-    pub(super) fn with_cuts(mut self) -> Self {
-        let mut random = Random::new(self.seed ^ 0xc07);
-        let cuts = 20 + random.below(20);
-        self.outages
-            .extend((0..cuts).map(|_| Outage::cut(&mut random)));
-        if self.ending == Ending::AgentFinishesAtOnce {
-            self.ending = Ending::AgentFinishes;
-        }
-        self
-    }
-
     fn add_connections(&mut self, form: PortForm, random: &mut Random) {
         // Who uses a port has no terminal.
         self.resizes = 0;
@@ -160,19 +184,31 @@ impl Scenario {
             }
             PortForm::Multiplexed => {
                 (self.input, self.stdout) = (0, 0);
-                let paths = [&self.to_agent, &self.to_client];
-                let slow = gentle || paths.iter().any(|path| path.is_slow());
-                let largest = if slow { 100_000 } else { 6_000_000 };
-                let plans = (0..=random.below(12)).map(|_| Plan::random(random, largest));
-                self.streams = if gentle {
-                    plans.map(Plan::without_delay).collect()
+                let largest = if gentle || self.is_slow() {
+                    100_000
                 } else {
-                    plans.collect()
+                    6_000_000
                 };
-                self.streams
-                    .sort_by_key(|plan| std::cmp::Reverse(plan.opens));
+                self.add_streams(largest, random);
             }
         }
+    }
+
+    /// Whether megabytes would take minutes.
+    fn is_slow(&self) -> bool {
+        self.to_agent.is_slow() || self.to_client.is_slow()
+    }
+
+    /// Streams of at most `largest` bytes each way, instead of those there are.
+    pub(super) fn add_streams(&mut self, largest: usize, random: &mut Random) {
+        let plans = (0..=random.below(12)).map(|_| Plan::random(random, largest));
+        self.streams = if self.ending == Ending::AgentFinishesAtOnce {
+            plans.map(Plan::without_delay).collect()
+        } else {
+            plans.collect()
+        };
+        self.streams
+            .sort_by_key(|plan| std::cmp::Reverse(plan.opens));
     }
 
     pub(super) fn agent_config(&self) -> AgentConfig {
@@ -198,6 +234,7 @@ impl Scenario {
             session_type,
             encryption,
             separate_output: self.kind == Kind::Command,
+            ways: self.ways,
             ..ends::agent_config()
         }
     }

@@ -153,6 +153,9 @@ impl Party {
     }
 
     pub(super) fn on_readable(&mut self, now: Instant) {
+        if self.has_left() {
+            return; // It was told the moment it left.
+        }
         assert!(!self.has_heard_end && !self.told_again, "told too often");
         self.told_again = std::mem::replace(&mut self.readable, true);
         self.reads_at.get_or_insert(now);
@@ -209,6 +212,10 @@ impl Party {
         }
     }
 
+    fn has_left(&self) -> bool {
+        self.has_ended && !self.reads()
+    }
+
     fn may_read(&self) -> bool {
         self.readable && self.reads()
     }
@@ -245,7 +252,12 @@ impl Party {
                 self.has_heard_end = true;
             }
             Received::Overrun => {
-                assert!(self.may_be_overrun_by(peer), "stream {id} was overrun");
+                assert!(
+                    self.may_be_overrun_by(peer),
+                    "stream {id} was overrun: {} by {}",
+                    self.progress(),
+                    peer.progress()
+                );
                 self.readable = false;
                 self.has_ended = true;
                 self.has_heard_end = true;

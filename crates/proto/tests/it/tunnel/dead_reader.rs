@@ -13,6 +13,7 @@ use crate::link::Bottleneck;
 use crate::link::Faults;
 use crate::support::clock::MS;
 use crate::support::memory::live;
+use crate::support::memory::most;
 
 const READERS: usize = 100;
 /// Bytes for each reader, and for the one that never reads.
@@ -49,30 +50,30 @@ fn download(dead: bool) -> Outcome {
         .collect();
     let began = tunnel.now;
     let before = live();
-    let mut most = 0;
-    let done = tunnel.run(Duration::from_secs(60), |tunnel| {
-        if let Some(far) = tunnel.far(unread_id).filter(|_| dead) {
-            unread.pump(far, unread_id);
-        }
-        let mut all = true;
-        for (id, source, sink) in &mut users {
-            all &= sink.pull(tunnel.near(), *id);
-            match tunnel.far(*id) {
-                Some(far) => source.pump(far, *id),
-                None => all = false,
+    let mut took = Duration::ZERO;
+    let most_memory = most(|| {
+        let done = tunnel.run(Duration::from_secs(60), |tunnel| {
+            if let Some(far) = tunnel.far(unread_id).filter(|_| dead) {
+                unread.pump(far, unread_id);
             }
-        }
-        most = most.max(live() - before);
-        all
-    });
-    assert!(done && users.iter().all(|(_, _, sink)| sink.at == EACH));
-    let took = tunnel.now - began;
-    tunnel.run(Duration::from_secs(60), |tunnel| {
-        if let Some(far) = tunnel.far(unread_id).filter(|_| dead) {
-            unread.pump(far, unread_id);
-        }
-        most = most.max(live() - before);
-        false
+            let mut all = true;
+            for (id, source, sink) in &mut users {
+                all &= sink.pull(tunnel.near(), *id);
+                match tunnel.far(*id) {
+                    Some(far) => source.pump(far, *id),
+                    None => all = false,
+                }
+            }
+            all
+        });
+        assert!(done && users.iter().all(|(_, _, sink)| sink.at == EACH));
+        took = tunnel.now - began;
+        tunnel.run(Duration::from_secs(60), |tunnel| {
+            if let Some(far) = tunnel.far(unread_id).filter(|_| dead) {
+                unread.pump(far, unread_id);
+            }
+            false
+        });
     });
     let memory_afterwards = live().saturating_sub(before);
     if dead {
@@ -81,7 +82,7 @@ fn download(dead: bool) -> Outcome {
     }
     Outcome {
         took,
-        most_memory: most,
+        most_memory,
         memory_afterwards,
     }
 }

@@ -1,5 +1,5 @@
-//! An hour of everything: connections that come and go, transfers, keystrokes, and a WebSocket
-//! that has to be renewed.
+//! An hour of everything, and a day's work of little: connections that come and go, transfers,
+//! keystrokes, and a WebSocket that has to be renewed.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -19,9 +19,7 @@ use crate::support::clock::MS;
 use crate::support::memory::live;
 use crate::support::random::Random;
 
-/// Between two connections, at the most.
-const PAUSE: usize = 8_000;
-const RENEWAL: Duration = Duration::from_secs(17 * 60);
+const HOUR: Duration = Duration::from_secs(3600);
 /// What queues keep of the length they once had; 50 bytes of each connection would be more.
 const SLACK: usize = 32 * 1024;
 
@@ -35,14 +33,25 @@ struct Visit {
     over: [bool; 2],
 }
 
+/// How busy everybody is.
+struct Habits {
+    /// Milliseconds between two connections and between two keystrokes, at the most.
+    between_visits: usize,
+    between_keys: usize,
+    /// How long the WebSocket lasts.
+    renewal: Duration,
+}
+
 /// Everybody who uses the session.
 struct Life {
+    habits: Habits,
     random: Random,
     patterns: [Pattern; 2],
     visits: Vec<Visit>,
     next_visit: Instant,
     keyboard: StreamId,
     next_key: Instant,
+    pressed: usize,
     shown: usize,
     next_renewal: Instant,
     visited: usize,
@@ -50,7 +59,7 @@ struct Life {
 }
 
 impl Life {
-    fn new(tunnel: &mut Tunnel) -> Self {
+    fn new(tunnel: &mut Tunnel, habits: Habits) -> Self {
         Self {
             random: Random::new(3600),
             patterns: [Pattern::new(1), Pattern::new(2)],
@@ -58,10 +67,12 @@ impl Life {
             next_visit: tunnel.now,
             keyboard: tunnel.near().open().unwrap(),
             next_key: tunnel.now,
+            pressed: 0,
             shown: 0,
-            next_renewal: tunnel.now + RENEWAL,
+            next_renewal: tunnel.now + habits.renewal,
             visited: 0,
             bytes: 0,
+            habits,
         }
     }
 
@@ -95,7 +106,7 @@ impl Life {
             return;
         }
         let random = &mut self.random;
-        self.next_visit = tunnel.now + up_to(random, PAUSE);
+        self.next_visit = tunnel.now + up_to(random, self.habits.between_visits);
         let mut size = || {
             let digits = u32::try_from(random.below(6)).unwrap();
             1 + random.below(3 * 10_usize.pow(digits))
@@ -127,9 +138,11 @@ impl Life {
 
     fn press(&mut self, tunnel: &mut Tunnel) {
         if self.next_key <= tunnel.now {
-            self.next_key = tunnel.now + MS * 500 + up_to(&mut self.random, 2000);
+            self.next_key =
+                tunnel.now + MS * 500 + up_to(&mut self.random, self.habits.between_keys);
             let key = Bytes::from_static(b"k");
             assert_eq!(tunnel.near().write(self.keyboard, key), 1);
+            self.pressed += 1;
         }
         self.hear_keys(tunnel);
     }
@@ -148,7 +161,7 @@ impl Life {
 
     fn renew(&mut self, tunnel: &mut Tunnel) {
         if self.next_renewal <= tunnel.now {
-            self.next_renewal = tunnel.now + RENEWAL;
+            self.next_renewal = tunnel.now + self.habits.renewal;
             tunnel.disconnect(MS * 800);
         }
     }
@@ -179,31 +192,68 @@ impl Visit {
     }
 }
 
-#[test]
-fn after_an_hour_of_mixed_life_streams_and_memory_are_where_they_were() {
-    let path = Faults {
+/// What everybody finds when nobody is at anything: the memory in use.
+fn memory_at_rest(tunnel: &mut Tunnel) -> usize {
+    assert_eq!(tunnel.near().open_streams(), 1, "the keyboard's");
+    assert_eq!(tunnel.far.open_streams(), 1, "the keyboard's");
+    assert_eq!((tunnel.near().unread(), tunnel.far.unread()), (0, 0));
+    live()
+}
+
+fn path(lost: u32) -> Faults {
+    Faults {
         delay: 20 * MS,
         jitter: 10 * MS,
-        lost: 1,
+        lost,
         bottleneck: Some(Bottleneck {
             rate: 1_000_000,
             queue: 200_000,
         }),
         ..Faults::default()
+    }
+}
+
+#[test]
+fn after_an_hour_of_mixed_life_streams_and_memory_are_where_they_were() {
+    let mut tunnel = Tunnel::new(path(1), path(1));
+    let habits = Habits {
+        between_visits: 8000,
+        between_keys: 2000,
+        renewal: Duration::from_secs(17 * 60),
     };
-    let mut tunnel = Tunnel::new(path.clone(), path);
-    let mut life = Life::new(&mut tunnel);
+    let mut life = Life::new(&mut tunnel, habits);
     let mut memory = Vec::new();
     for _ in 0..6 {
-        life.go_on(&mut tunnel, Duration::from_secs(600));
+        life.go_on(&mut tunnel, HOUR / 6);
         life.calm_down(&mut tunnel);
-        assert_eq!(tunnel.near().open_streams(), 1, "the keyboard's");
-        assert_eq!(tunnel.far.open_streams(), 1, "the keyboard's");
-        assert_eq!((tunnel.near().unread(), tunnel.far.unread()), (0, 0));
-        memory.push(live());
+        memory.push(memory_at_rest(&mut tunnel));
     }
     assert!(life.visited > 500 && life.bytes > 20_000_000);
+    assert_eq!(life.shown, life.pressed);
     assert!(life.shown > 2000, "{} keys were shown", life.shown);
     assert_eq!(tunnel.connection, 3, "renewals");
     assert!(memory[5] <= memory[0] + SLACK, "{memory:?}");
+}
+
+/// The service closes the WebSocket every hour, whatever it is used for.
+#[test]
+fn after_eight_hours_of_a_connection_now_and_then_streams_and_memory_are_where_they_were() {
+    let mut tunnel = Tunnel::new(path(0), path(0));
+    let habits = Habits {
+        between_visits: 120_000,
+        between_keys: 60_000,
+        renewal: HOUR,
+    };
+    let mut life = Life::new(&mut tunnel, habits);
+    let mut memory = Vec::new();
+    for _ in 0..8 {
+        life.go_on(&mut tunnel, HOUR);
+        life.calm_down(&mut tunnel);
+        memory.push(memory_at_rest(&mut tunnel));
+    }
+    assert!(life.visited > 400, "{} visits", life.visited);
+    assert_eq!(life.shown, life.pressed);
+    assert!(life.pressed > 800, "{} keys", life.pressed);
+    assert_eq!(tunnel.connection, 8, "renewals");
+    assert!(memory[7] <= memory[0] + SLACK, "{memory:?}");
 }

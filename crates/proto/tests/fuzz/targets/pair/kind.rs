@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEncryption;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::ChallengeMode;
 use ssm_session_proto::SessionType;
 
@@ -42,7 +43,7 @@ impl Kind {
         matches!(self, Self::Stdio | Self::Basic | Self::Multiplexed)
     }
 
-    pub(super) fn agent_config(self) -> AgentConfig {
+    pub(super) fn agent_config(self, ways: AgentWays) -> AgentConfig {
         let session_type = match self {
             Self::Shell | Self::Encrypted(_) => SessionType::STANDARD_STREAM,
             Self::Command => SessionType::NON_INTERACTIVE_COMMANDS,
@@ -67,6 +68,7 @@ impl Kind {
             properties,
             agent_version: version.to_owned(),
             separate_output: self == Self::Command,
+            ways,
             ..ends::agent_config()
         }
     }

@@ -2,6 +2,7 @@
 //! its own.
 
 use super::Pair;
+use crate::sim::faults::Side;
 use crate::sim::model::Flow;
 use crate::sim::scenario::Kind;
 use crate::sim::scenario::Scenario;
@@ -66,6 +67,9 @@ impl Pair {
         let Some(waits) = self.connections.to_come.last().copied() else {
             return false;
         };
+        if !self.runs(Side::Client) {
+            return false;
+        }
         match self.connections.state {
             State::Up => {
                 let typed = self.typist.is_done() && self.client.is_established();

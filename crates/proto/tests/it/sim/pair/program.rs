@@ -12,6 +12,9 @@ use crate::sim::scenario::Kind;
 
 impl Pair {
     pub(super) fn run_program(&mut self) {
+        if !self.runs(Side::Agent) {
+            return;
+        }
         if self.program_starts.take_if(|at| *at <= self.now).is_some() {
             self.program_runs = true;
             self.agent.accept_input();

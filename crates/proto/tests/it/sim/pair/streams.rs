@@ -12,6 +12,7 @@ use ssm_session_proto::OutputStream;
 use ssm_session_proto::StreamId;
 
 use super::Pair;
+use crate::sim::faults::Side;
 use crate::sim::scenario::Kind;
 use crate::sim::scenario::Scenario;
 use crate::sim::streams::Conversation;
@@ -47,16 +48,19 @@ impl Streams {
         }
     }
 
-    /// When anybody does anything, in a session that is established or not yet.
-    pub(super) fn next(&self, established: bool) -> Option<Instant> {
+    /// When anybody at the client does anything, in a session that is established or not yet.
+    pub(super) fn next_at_client(&self, established: bool) -> Option<Instant> {
         let plan = self.to_come.last().filter(|_| established);
         let opens = plan.map(|plan| epoch() + plan.opens);
-        let parties = self.conversations.iter().flat_map(|(id, conversation)| {
-            let far = conversation.far.next();
-            let known = !self.announced.contains_key(id);
-            [conversation.near.next(), far.filter(|_| known)]
-        });
-        parties.flatten().chain(opens).min()
+        let users = self.conversations.values().map(|c| c.near.next());
+        users.flatten().chain(opens).min()
+    }
+
+    /// When anybody at the agent does.
+    pub(super) fn next_at_agent(&self) -> Option<Instant> {
+        let streams = self.conversations.iter();
+        let known = streams.filter(|(id, _)| !self.announced.contains_key(id));
+        known.filter_map(|(_, c)| c.far.next()).min()
     }
 
     pub(super) fn are_over(&self) -> bool {
@@ -95,9 +99,15 @@ impl Streams {
         }
     }
 
-    fn act(&mut self, near: &mut Mux, now: Instant) {
+    fn act_at_client(&mut self, near: &mut Mux, now: Instant) {
+        self.open(near, now);
         for (id, Conversation { near: user, far }) in &mut self.conversations {
             user.act(near, *id, far, now);
+        }
+    }
+
+    fn act_at_agent(&mut self, now: Instant) {
+        for (id, Conversation { near: user, far }) in &mut self.conversations {
             if !self.announced.contains_key(id) {
                 far.act(&mut self.agent, *id, user, now);
             }
@@ -133,26 +143,33 @@ impl Streams {
 
 impl Pair {
     pub(super) fn use_streams(&mut self) {
+        let runs = [Side::Client, Side::Agent].map(|side| self.runs(side));
         let Self { streams, now, .. } = self;
         let Some(near) = self.client.streams() else {
             // Not established yet; nothing is due before.
             return;
         };
-        streams.open(near, *now);
-        streams.act(near, *now);
+        let [client_runs, agent_runs] = runs;
+        if client_runs {
+            streams.act_at_client(near, *now);
+        }
+        if agent_runs {
+            streams.act_at_agent(*now);
+            streams.pump(&mut self.agent, *now);
+        }
         streams.check(near);
-        streams.pump(&mut self.agent, *now);
     }
 
     /// What both ends of the streams have to say; whether there was anything.
     pub(super) fn hear_streams(&mut self) -> bool {
         let now = self.now;
+        let [client_runs, agent_runs] = [Side::Client, Side::Agent].map(|side| self.runs(side));
         let Some(near) = self.client.streams() else {
             return false;
         };
         let streams = &mut self.streams;
         let mut told = false;
-        while let Some(event) = near.poll_event() {
+        while client_runs && let Some(event) = near.poll_event() {
             told = true;
             match event {
                 MuxEvent::Readable(id) => streams.near(id).on_readable(now),
@@ -160,7 +177,7 @@ impl Pair {
                 other => panic!("{other:?}"),
             }
         }
-        while let Some(event) = streams.agent.poll_event() {
+        while agent_runs && let Some(event) = streams.agent.poll_event() {
             told = true;
             match event {
                 MuxEvent::Opened(id) => {

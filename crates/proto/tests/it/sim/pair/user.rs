@@ -39,6 +39,9 @@ impl Pair {
     }
 
     pub(super) fn use_client(&mut self) {
+        if !self.runs(Side::Client) {
+            return;
+        }
         while self.next_size().is_some_and(|at| at <= self.now)
             && let Some((_, size)) = self.sizes.pop()
         {
