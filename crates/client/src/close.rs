@@ -1,5 +1,7 @@
 //! How a session ended.
 
+use std::time::Duration;
+
 use ssm_session_proto::CloseReason;
 
 use crate::text::printable;
@@ -135,12 +137,24 @@ impl Close {
         }
     }
 
-    /// The connection was lost like this, and there is no other to be had.
-    pub(crate) fn not_resumed(self, reason: &str) -> Self {
+    /// The connection was lost like this, and there was no other to be had, `within` the time
+    /// where that was the reason to stop.
+    pub(crate) fn not_resumed(self, within: Option<Duration>, reason: &str) -> Self {
+        let limit = within.map_or_else(String::new, |limit| {
+            format!(" within {} s", limit.as_secs_f64())
+        });
         Self {
-            message: format!("{}; it could not be resumed: {reason}", self.message),
+            message: format!("{}; it could not be resumed{limit}: {reason}", self.message),
             ..self
         }
+    }
+
+    /// We asked for the end while the connection was lost like this.
+    pub(crate) fn left(self) -> Self {
+        Self::asked(format!(
+            "{}; the session was left before it could be resumed",
+            self.message
+        ))
     }
 
     /// The driver is gone without a word: its runtime was shut down.

@@ -11,6 +11,7 @@
 //! blocks reading; an application that takes no events stops reading, and nothing else. So does
 //! the only program of a forward that does not read; beside others it is cut off.
 
+mod answering;
 mod backoff;
 mod connections;
 mod drain;
@@ -18,32 +19,39 @@ mod ending;
 mod key_request;
 mod link;
 mod liveness;
+mod outage;
 mod resumption;
 mod socket;
+mod standstill;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use futures_util::FutureExt as _;
 use ssm_session_proto::ClientSession;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 
+use self::answering::Answering;
 use self::backoff::Backoff;
 use self::connections::Call;
 use self::connections::Connections;
 use self::key_request::KeyRequest;
 use self::link::Change;
 use self::link::Link;
+use self::outage::Outage;
 use self::resumption::Outcome;
 use self::resumption::Resumable;
 use self::resumption::Resumption;
 use self::socket::Ending;
 use self::socket::Turn;
+use self::standstill::Standstill;
 use crate::backlog::EventSender;
 use crate::close::Close;
 use crate::dial::WebSocket;
@@ -57,8 +65,6 @@ use crate::timeouts::Timeouts;
 
 /// What agents and the Go plugin write into their pings (docs/PROTOCOL.md, 2.3).
 const PING: &str = "keepalive";
-/// A timer needs some time to go off at.
-const IDLE: Duration = Duration::from_secs(3600);
 
 /// The driver's ends of what connects it with its handles.
 #[derive(Debug)]
@@ -72,10 +78,16 @@ pub(crate) struct Ports {
 pub(crate) struct Driver {
     machine: ClientSession,
     link: Link,
+    /// Where it leads, or led.
+    host: String,
     /// What it takes to get another link; none where that is not possible.
     resumable: Option<Resumable>,
-    /// The connection was lost, and the agent has not been heard since.
+    /// The connection was lost, and there has been none since that works.
     outage: Option<Outage>,
+    answering: Answering,
+    standstill: Standstill,
+    /// Tests have one of their own.
+    wall_clock: fn() -> SystemTime,
     ports: Ports,
     timeouts: Timeouts,
     connections: Connections,
@@ -85,15 +97,6 @@ pub(crate) struct Driver {
     /// When to give up on a far end that was asked for the end.
     terminate_by: Option<Instant>,
     exit_code: Option<i32>,
-}
-
-/// Time without a connection that works.
-struct Outage {
-    /// How the connection was lost.
-    loss: Close,
-    /// When to give up.
-    deadline: Instant,
-    backoff: Backoff,
 }
 
 /// What woke the driver.
@@ -147,11 +150,16 @@ impl Driver {
             options: Arc::new(options),
             presigned: is_presigned(&start.stream_url),
         });
+        let now = Instant::now();
         Self {
             machine,
-            link: Link::open(web_socket, Instant::now(), &timeouts),
+            link: Link::open(web_socket, now, &timeouts),
+            host: start.stream_url.host().to_owned(),
             resumable,
             outage: None,
+            answering: Answering::new(timeouts.unresponsive, now),
+            standstill: Standstill::new(now, SystemTime::now()),
+            wall_clock: SystemTime::now,
             ports,
             timeouts,
             connections: Connections::new(forwards, timeouts.half_close),
@@ -169,10 +177,12 @@ impl Driver {
             if let Some(end) = self.drain(now) {
                 return end;
             }
-            let reading = !self.ports.events.is_full() && !self.is_held_back();
+            let reading = self.is_reading();
             if !reading && let Some(channel) = self.link.channel() {
                 channel.liveness.on_pause();
+                self.answering.excuse(now);
             }
+            self.judge_agent(now);
             let due = self.due();
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
@@ -185,16 +195,26 @@ impl Driver {
                 call = self.connections.call() => Wake::Connections(call),
                 Some(key) = self.key_request.answer() => Wake::DataKey(key),
                 () = self.ports.events.room(), if self.ports.events.is_full() => Wake::Room,
-                () = &mut sleep => Wake::Clock,
+                () = &mut sleep => {
+                    // Nobody is judged before the runtime has looked what came meanwhile.
+                    yield_now().await;
+                    Wake::Clock
+                }
             };
-            if let Some(end) = self.on_wake(wake) {
+            let now = Instant::now();
+            if let Some(counted) = self.standstill.look(now, (self.wall_clock)()) {
+                self.on_standstill(counted, now);
+                if let Wake::Link(Change::Resumption(Outcome::OutOfTime(_))) = wake {
+                    continue;
+                }
+            }
+            if let Some(end) = self.on_wake(wake, now) {
                 return end;
             }
         }
     }
 
-    fn on_wake(&mut self, wake: Wake) -> Option<End> {
-        let now = Instant::now();
+    fn on_wake(&mut self, wake: Wake, now: Instant) -> Option<End> {
         match wake {
             Wake::Link(Change::Turn(turn)) => return self.on_turn(turn, now),
             Wake::Link(Change::Resumption(outcome)) => return self.on_resumption(outcome, now),
@@ -226,9 +246,6 @@ impl Driver {
                 if let Some(channel) = self.link.channel() {
                     channel.liveness.on_frame(now);
                 }
-                if !frames.is_empty() {
-                    self.outage = None;
-                }
                 for frame in frames {
                     self.machine.handle_frame(&frame, now.into_std());
                 }
@@ -246,8 +263,7 @@ impl Driver {
         if wishes.terminate && self.terminate_by.is_none() {
             if let Link::Resuming(_) = self.link {
                 // Nobody is there to be asked.
-                let message = "the session was left while its connection was lost";
-                return Some(End::of(Close::asked(message)));
+                return Some(End::of(self.lost().left()));
             }
             tracing::debug!("asking for the end of the session");
             self.terminate_by = Some(now + self.timeouts.terminate);
@@ -270,6 +286,7 @@ impl Driver {
                 format!("the service did not confirm the end of the session within {limit} s");
             return Some(End::of(Close::asked(message)));
         }
+        let (owed, reading) = (self.owed(), self.is_reading());
         let channel = self.link.channel()?;
         if channel.liveness.is_ping_due(now) {
             if channel.socket.has_room() {
@@ -277,20 +294,55 @@ impl Driver {
             }
             channel.liveness.on_ping(now);
         }
-        if channel.liveness.is_dead(now) {
-            // The process may have been stopped for a while: what waits in the socket counts.
-            let turn = channel.socket.turn(true).now_or_never();
-            let silent = || Turn::Ended(Ending::Silence(self.timeouts.silence));
-            return self.on_turn(turn.unwrap_or_else(silent), now);
+        let silence = channel.liveness.verdict(now);
+        if silence.is_some() || reading && self.answering.is_overdue(owed, now) {
+            // This process may have been stopped for a while: what waits in the socket counts.
+            let waiting = channel.socket.turn(true).now_or_never();
+            let silent = silence.map(|silence| Turn::Ended(Ending::Silence(silence)));
+            return self.on_turn(waiting.or(silent)?, now);
         }
         None
     }
 
-    /// The next time at which something is to be done unasked; in an hour at the latest.
+    /// Whether what the peer sends is taken: by the application, and by programs.
+    fn is_reading(&self) -> bool {
+        !self.ports.events.is_full() && !self.is_held_back()
+    }
+
+    /// Says whether the agent answers, as far as that is news.
+    fn judge_agent(&mut self, now: Instant) {
+        if let Some(news) = self.answering.judge(self.owed(), now) {
+            tracing::info!(?news, "the agent's acknowledgements");
+            self.ports.events.send(news);
+        }
+    }
+
+    /// Since when the agent has owed an acknowledgement.
+    fn owed(&self) -> Option<Instant> {
+        self.machine.unanswered_since().map(Instant::from_std)
+    }
+
+    /// This process did not run for a while, of which the clock of deadlines `counted` so much.
+    fn on_standstill(&mut self, counted: Duration, now: Instant) {
+        tracing::info!("this process stood still for a while");
+        self.answering.excuse(now);
+        let limit = self.is_resumable().then_some(self.timeouts.woken);
+        match &mut self.link {
+            Link::Open(channel) => channel.liveness.on_standstill(limit, now),
+            Link::Resuming(_) => self.resume_afresh(counted),
+        }
+    }
+
+    /// The next time at which something is to be done unasked; within seconds at the latest.
     fn due(&self) -> Instant {
         let machine = self.machine.poll_timeout().map(Instant::from_std);
         let others = machine.into_iter().chain(self.terminate_by);
         let others = others.chain(self.connections.due()).chain(self.link.due());
-        others.min().unwrap_or_else(|| Instant::now() + IDLE)
+        let others = others.chain(self.answering.due(self.owed()));
+        let others = others.chain(self.outage.as_ref().and_then(Outage::due));
+        others.fold(self.standstill.due(), Instant::min)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::proxy::ProxyFailure;
 use crate::signature::Signing;
+use crate::timeouts::TimeoutsError;
 use crate::trust::TrustError;
 
 /// The steps of making a connection, in their order.
@@ -126,6 +127,9 @@ pub enum ConnectError {
         /// Its limit.
         limit: Duration,
     },
+    /// The time limits make no sense; nothing was tried.
+    #[error(transparent)]
+    Timeouts(#[from] TimeoutsError),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Randomness(#[source] io::Error),
@@ -154,7 +158,7 @@ impl ConnectError {
             }
             Self::Upgrade { .. } => "start a new session: its token may have been used or expired",
             Self::UpgradeIo { .. } => "start the session again",
-            Self::Randomness(_) => return None,
+            Self::Timeouts(_) | Self::Randomness(_) => return None,
         })
     }
 

@@ -179,6 +179,7 @@ pub use start::start;
 pub use stream_policy::StreamPolicy;
 pub use stream_policy::StreamPolicyError;
 pub use timeouts::Timeouts;
+pub use timeouts::TimeoutsError;
 pub use trust::Trust;
 pub use trust::TrustError;
 pub use url::StreamUrl;

@@ -11,8 +11,10 @@ use crate::control_plane::ControlPlane;
 use crate::control_plane::SessionAccess;
 use crate::stream_policy::StreamPolicy;
 use crate::timeouts::Timeouts;
+use crate::timeouts::TimeoutsError;
 use crate::url::StreamUrl;
 use crate::url::StreamUrlError;
+use crate::url::check_token;
 
 /// What StartSession answered (docs/PROTOCOL.md, 1.1).
 #[derive(Clone)]
@@ -30,8 +32,9 @@ impl SessionStart {
     ///
     /// # Errors
     ///
-    /// [`StreamUrlError`] says what is wrong with the address.
+    /// [`StreamUrlError`] says what is wrong with the address, or with the length of the token.
     pub fn new(access: SessionAccess, policy: &StreamPolicy) -> Result<Self, StreamUrlError> {
+        check_token(&access.token)?;
         Ok(Self {
             session_id: access.session_id,
             stream_url: StreamUrl::parse(access.stream_url.expose(), policy)?,
@@ -77,6 +80,15 @@ pub struct Options {
     pub stream_policy: StreamPolicy,
     /// Time limits, except for those of the connector.
     pub timeouts: Timeouts,
+}
+
+impl Options {
+    /// The same options with limits that clocks can count, unless they make no sense.
+    pub(crate) fn checked(self) -> Result<Self, TimeoutsError> {
+        self.timeouts.check()?;
+        let timeouts = self.timeouts.bounded();
+        Ok(Self { timeouts, ..self })
+    }
 }
 
 impl fmt::Debug for Options {

@@ -46,7 +46,7 @@ const WAITING_FORWARDS: usize = 8;
 /// # Errors
 ///
 /// [`ConnectError`] says which step failed. Each has its own limit in
-/// [`Timeouts`](crate::Timeouts).
+/// [`Timeouts`](crate::Timeouts), which must [make sense](crate::Timeouts::check).
 ///
 /// # Panics
 ///
@@ -54,6 +54,7 @@ const WAITING_FORWARDS: usize = 8;
 pub async fn connect(start: SessionStart, options: Options) -> Result<Session, ConnectError> {
     let span = span_of(&start);
     let opening = async {
+        let options = options.checked()?;
         let web_socket = dial(&start.stream_url, &options).await?;
         begin(web_socket, start, options)
     };
@@ -66,7 +67,7 @@ pub async fn connect(start: SessionStart, options: Options) -> Result<Session, C
 ///
 /// # Errors
 ///
-/// [`ConnectError`], if the upgrade to a WebSocket fails.
+/// [`ConnectError`], if the upgrade to a WebSocket fails, or the time limits make no sense.
 ///
 /// # Panics
 ///
@@ -81,6 +82,7 @@ where
 {
     let span = span_of(&start);
     let opening = async {
+        let options = options.checked()?;
         let connection = Connection::new(connection);
         let web_socket = dial_over(connection, &start.stream_url, &options).await?;
         begin(web_socket, start, options)
@@ -330,7 +332,8 @@ pub enum SessionEvent {
         /// What happened, as a clause.
         reason: String,
     },
-    /// The session goes on over another connection.
+    /// The session goes on over another connection: something has passed over it, or it has stood
+    /// for a second. One that is lost before belongs to the same outage.
     Reconnected,
     /// The service answers and the agent does not: for [`Timeouts::unresponsive`](crate::Timeouts::unresponsive)
     /// it has acknowledged nothing, though something was sent. Nothing is lost by it, and nothing is done about it:

@@ -21,7 +21,8 @@ pub enum StartError {
     /// StartSession answered with an address that is not to be trusted. The session was ended.
     #[error(transparent)]
     StreamUrl(#[from] StreamUrlError),
-    /// The session was started, and could not be reached. It was ended.
+    /// The session was started, and could not be reached. It was ended. Or nothing was started,
+    /// for the time limits make no sense.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
@@ -49,6 +50,7 @@ pub async fn start(request: StartRequest, options: Options) -> Result<Session, S
         target: Some(request.target.clone()),
         ..options
     };
+    let options = options.checked().map_err(ConnectError::from)?;
     let access = control_plane.start_session(request).await?;
     let session_id = access.session_id.clone();
     tracing::info!(session_id, "started");

@@ -1,4 +1,15 @@
-//! Text from the other side, made fit to be shown.
+//! Text fit to be shown.
+
+use std::error::Error;
+use std::iter::successors;
+
+/// `error` and what caused it, in one clause.
+pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let causes: Vec<_> = successors(Some(error), |error| (*error).source())
+        .map(ToString::to_string)
+        .collect();
+    causes.join(": ")
+}
 
 /// `text` on one line of at most `limit` characters: runs of control characters and white space
 /// become one blank, a cut is marked by an ellipsis.
@@ -34,6 +45,20 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_with_what_caused_it() {
+        let cause = std::io::Error::other("the cable is cut");
+        let error = crate::error::ConnectError::Tcp {
+            host: "h".to_owned(),
+            port: 1,
+            source: cause,
+        };
+        assert_eq!(
+            with_sources(&error),
+            "h port 1 could not be reached: the cable is cut"
+        );
+    }
 
     #[test]
     fn control_characters_become_single_blanks() {

@@ -9,6 +9,11 @@ use crate::authority::AuthorityError;
 use crate::authority::is_loopback;
 use crate::stream_policy::StreamPolicy;
 
+/// Longest URL taken, in bytes: the request that carries it must fit into what servers take.
+const MAX_URL: usize = 16 * 1024;
+/// Longest token taken, in bytes. The API's documentation knows 300.
+const MAX_TOKEN: usize = 16 * 1024;
+
 /// A parsed stream URL. Path and query are kept, and sent, exactly as they were given.
 ///
 /// `Debug` and `Display` show scheme, host and port: the rest may hold secrets.
@@ -23,10 +28,16 @@ pub struct StreamUrl {
     path_and_query: Secret,
 }
 
-/// Why a stream URL was refused. The URL itself is not repeated, for it may hold secrets.
+/// Why a stream URL, or what came with it, was refused. The URL itself is not repeated, for it may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamUrlError {
+    /// It has so many bytes, more than are taken.
+    #[error("the stream URL has {0} bytes, more than the {MAX_URL} that are taken")]
+    Length(usize),
+    /// The token that came with it has so many bytes, more than are taken.
+    #[error("the session's token has {0} bytes, more than the {MAX_TOKEN} that are taken")]
+    TokenLength(usize),
     /// There is nothing before `://`, or it is neither `ws` nor `wss`.
     #[error("the stream URL must begin with wss://")]
     Scheme,
@@ -66,6 +77,15 @@ impl From<AuthorityError> for StreamUrlError {
     }
 }
 
+/// Whether a token may be as long as this one.
+pub(crate) fn check_token(token: &Secret) -> Result<(), StreamUrlError> {
+    let length = token.expose().len();
+    if length > MAX_TOKEN {
+        return Err(StreamUrlError::TokenLength(length));
+    }
+    Ok(())
+}
+
 impl StreamUrl {
     /// Parses `text`, which must be `wss://host[:port][/path][?query]`, or the same with `ws`
     /// where `policy` allows it. A host that `policy` replaces is replaced here: name lookup, TLS,
@@ -75,6 +95,9 @@ impl StreamUrl {
     ///
     /// [`StreamUrlError`] says which part is wrong.
     pub fn parse(text: &str, policy: &StreamPolicy) -> Result<Self, StreamUrlError> {
+        if text.len() > MAX_URL {
+            return Err(StreamUrlError::Length(text.len()));
+        }
         if let Some(at) = text.bytes().position(|byte| !byte.is_ascii_graphic()) {
             return Err(StreamUrlError::Character(at));
         }

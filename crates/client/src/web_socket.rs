@@ -29,7 +29,7 @@ pub(crate) async fn open(
 ) -> Result<WebSocket, ConnectError> {
     let handshake = upgrade(&mut connection, url, signature);
     let read_ahead = within(limit, url.host(), Step::Upgrade, handshake).await??;
-    tracing::debug!(host = url.host(), "the WebSocket is open");
+    tracing::info!(host = url.host(), "the WebSocket is open");
     Ok(ClientBuilder::new()
         .limits(Limits::default().max_payload_len(Some(MAX_FRAME)))
         .config(Config::default().flush_threshold(FLUSH_THRESHOLD))

@@ -12,6 +12,7 @@ use crate::session::SessionEvent;
 impl Driver {
     /// Moves everything that can move. Called after every input.
     pub(super) fn drain(&mut self, now: Instant) -> Option<End> {
+        self.end_outage_if_over(now);
         for pass in 0.. {
             let mut quiet = pass > 0;
             while let Some(event) = self.machine.poll_event() {

@@ -1,5 +1,7 @@
 //! Whether anybody is still there.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::timeouts::Timeouts;
@@ -15,6 +17,23 @@ pub(super) struct Liveness {
     last_frame: Instant,
     /// The first ping since the last frame.
     asked: Option<Instant>,
+    woken: Option<Woken>,
+}
+
+/// Nothing was heard since a standstill of ours.
+#[derive(Clone, Copy, Debug)]
+struct Woken {
+    at: Instant,
+    limit: Duration,
+}
+
+/// A peer that is gone, by its silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Silence {
+    /// How long it was waited for.
+    pub(super) limit: Duration,
+    /// Whether only since a standstill of ours.
+    pub(super) woken: bool,
 }
 
 impl Liveness {
@@ -24,12 +43,16 @@ impl Liveness {
             next_ping: now + timeouts.keepalive,
             last_frame: now,
             asked: None,
+            woken: None,
         }
     }
 
     pub(super) fn on_frame(&mut self, now: Instant) {
         self.last_frame = now;
-        self.asked = None;
+        // What lay here when we woke was sent before, and is no answer to the ping that follows.
+        if self.asked.take().is_some() {
+            self.woken = None;
+        }
     }
 
     pub(super) fn on_ping(&mut self, now: Instant) {
@@ -40,23 +63,41 @@ impl Liveness {
     /// Nothing is read for now, so nothing can be heard.
     pub(super) fn on_pause(&mut self) {
         self.asked = None;
+        self.woken = None;
+    }
+
+    /// We stood still, and nothing that was asked before counts. The peer is to be asked at once,
+    /// and with a `limit` to show by then that it is still there.
+    pub(super) fn on_standstill(&mut self, limit: Option<Duration>, now: Instant) {
+        self.next_ping = now;
+        self.asked = None;
+        self.woken = limit.map(|limit| Woken { at: now, limit });
     }
 
     pub(super) fn is_ping_due(&self, now: Instant) -> bool {
         self.next_ping <= now
     }
 
-    pub(super) fn is_dead(&self, now: Instant) -> bool {
-        self.dead_at().is_some_and(|at| at <= now)
+    /// The silence that shows the peer to be gone.
+    pub(super) fn verdict(&self, now: Instant) -> Option<Silence> {
+        let woken = self.woken.filter(|woken| woken.at + woken.limit <= now);
+        if let Some(Woken { limit, .. }) = woken {
+            return Some(Silence { limit, woken: true });
+        }
+        self.silent_at().filter(|at| *at <= now).map(|_| Silence {
+            limit: self.timeouts.silence,
+            woken: false,
+        })
     }
 
-    /// When one of the two above becomes true.
+    /// When a ping or a verdict is due.
     pub(super) fn due(&self) -> Instant {
-        self.dead_at()
-            .map_or(self.next_ping, |at| at.min(self.next_ping))
+        let woken = self.woken.map(|woken| woken.at + woken.limit);
+        let verdicts = woken.into_iter().chain(self.silent_at());
+        verdicts.fold(self.next_ping, Instant::min)
     }
 
-    fn dead_at(&self) -> Option<Instant> {
+    fn silent_at(&self) -> Option<Instant> {
         let grace = self
             .timeouts
             .silence
@@ -68,8 +109,6 @@ impl Liveness {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A peer last heard of `last_frame` after the start, and pinged on time from then on.
@@ -81,7 +120,7 @@ mod tests {
             if now >= start + last_frame && liveness.last_frame == start && !last_frame.is_zero() {
                 liveness.on_frame(start + last_frame);
             }
-            if liveness.is_dead(now) {
+            if liveness.verdict(now).is_some() {
                 return now - start;
             }
             if liveness.is_ping_due(now) {
@@ -105,10 +144,10 @@ mod tests {
         let start = Instant::now();
         let mut liveness = Liveness::new(start, &Timeouts::default());
         let later = start + Duration::from_secs(3600);
-        assert!(!liveness.is_dead(later));
+        assert_eq!(liveness.verdict(later), None);
         liveness.on_ping(later);
-        assert!(!liveness.is_dead(later));
-        assert!(liveness.is_dead(later + Duration::from_secs(30)));
+        assert_eq!(liveness.verdict(later), None);
+        assert!(liveness.verdict(later + Duration::from_secs(30)).is_some());
     }
 
     #[test]
@@ -117,6 +156,49 @@ mod tests {
         let mut liveness = Liveness::new(start, &Timeouts::default());
         liveness.on_ping(start);
         liveness.on_pause();
-        assert!(!liveness.is_dead(start + Duration::from_secs(3600)));
+        assert_eq!(liveness.verdict(start + Duration::from_secs(3600)), None);
+    }
+
+    /// Woken an hour after the start, amid a ping that was not answered, and pinged as is due.
+    fn woken(limit: Option<Duration>) -> (Liveness, Instant) {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(start, &Timeouts::default());
+        liveness.on_ping(start);
+        let woken = start + Duration::from_secs(3600);
+        assert!(liveness.verdict(woken).is_some());
+        liveness.on_standstill(limit, woken);
+        assert_eq!((liveness.verdict(woken), liveness.due()), (None, woken));
+        assert!(liveness.is_ping_due(woken));
+        liveness.on_ping(woken);
+        (liveness, woken)
+    }
+
+    #[test]
+    fn after_a_standstill_the_peer_is_asked_at_once_and_has_little_time() {
+        let limit = Duration::from_secs(5);
+        let (liveness, woken) = woken(Some(limit));
+        assert_eq!(liveness.due(), woken + limit);
+        let silence = liveness.verdict(woken + limit);
+        assert_eq!(silence, Some(Silence { limit, woken: true }));
+    }
+
+    #[test]
+    fn without_a_limit_of_its_own_a_standstill_only_asks_at_once() {
+        let (liveness, woken) = woken(None);
+        assert_eq!(liveness.verdict(woken + Duration::from_secs(29)), None);
+        assert!(liveness.verdict(woken + Duration::from_secs(30)).is_some());
+    }
+
+    #[test]
+    fn what_is_heard_after_a_standstill_counts_and_what_lay_there_does_not() {
+        let limit = Duration::from_secs(5);
+        let (mut liveness, woken) = woken(Some(limit));
+        liveness.on_standstill(Some(limit), woken);
+        liveness.on_frame(woken);
+        liveness.on_ping(woken);
+        assert!(liveness.verdict(woken + limit).is_some());
+        liveness.on_frame(woken + Duration::from_millis(40));
+        assert_eq!(liveness.verdict(woken + limit), None);
+        assert_eq!(liveness.due(), woken + Timeouts::default().keepalive);
     }
 }

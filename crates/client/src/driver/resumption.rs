@@ -18,6 +18,7 @@ use crate::dial::dial;
 use crate::error::ConnectError;
 use crate::options::Options;
 use crate::options::SessionStart;
+use crate::text::with_sources;
 
 /// What it takes to resume a session.
 #[derive(Clone)]
@@ -40,12 +41,16 @@ pub(super) enum Outcome {
     /// With a new WebSocket, and the token to be sent over it.
     Resumed {
         web_socket: Box<WebSocket>,
+        /// Where it leads.
+        host: String,
         token: Secret,
     },
     /// The session has ended meanwhile.
     Gone(ApiError),
     /// It may live on, but not with us: a clause says why.
     GivenUp(String),
+    /// Nothing worked in all that time: a clause says why it did not in the end.
+    OutOfTime(String),
 }
 
 /// Why one attempt came to nothing.
@@ -56,10 +61,16 @@ enum Failure {
 }
 
 impl Resumption {
-    /// Tries until it works, it is clear that it cannot, or `deadline` has come.
-    pub(super) fn begin(session: Resumable, mut backoff: Backoff, deadline: Instant) -> Self {
+    /// Tries until it works, it is clear that it cannot, or `deadline` has come. What went wrong
+    /// last may have done so before, as `problem`.
+    pub(super) fn begin(
+        session: Resumable,
+        mut backoff: Backoff,
+        deadline: Instant,
+        problem: Option<String>,
+    ) -> Self {
         let work = async move {
-            let mut last = String::new();
+            let mut last = problem.unwrap_or_else(|| "nobody answered".to_owned());
             let trying = async {
                 loop {
                     sleep(backoff.next(random())).await;
@@ -74,11 +85,8 @@ impl Resumption {
                     }
                 }
             };
-            match timeout_at(deadline, trying).await {
-                Ok(outcome) => outcome,
-                Err(_) if last.is_empty() => Outcome::GivenUp("nobody answered".to_owned()),
-                Err(_) => Outcome::GivenUp(last),
-            }
+            let tried = timeout_at(deadline, trying).await;
+            tried.unwrap_or(Outcome::OutOfTime(last))
         };
         Self {
             work: Box::pin(work),
@@ -106,6 +114,7 @@ impl Resumable {
         let web_socket = dial(&start.stream_url, &self.options).await?;
         Ok(Outcome::Resumed {
             web_socket: Box::new(web_socket),
+            host: start.stream_url.host().to_owned(),
             token: start.token,
         })
     }
@@ -125,7 +134,7 @@ impl From<ApiError> for Failure {
 /// failure to connect is worth another attempt.
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        Self::Transient(error.to_string())
+        Self::Transient(with_sources(&error))
     }
 }
 

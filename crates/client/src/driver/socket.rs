@@ -6,7 +6,6 @@ use std::io;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
@@ -15,6 +14,7 @@ use ssm_session_proto::Frame;
 use tokio_websockets::Error;
 use tokio_websockets::Message;
 
+use super::liveness::Silence;
 use crate::close::Close;
 use crate::dial::WebSocket;
 
@@ -60,8 +60,8 @@ pub(super) enum Ending {
     Eof,
     /// By an error of the connection, or of the peer's WebSocket.
     Error(Error),
-    /// Without an end: nothing was heard for this long.
-    Silence(Duration),
+    /// Without an end: nothing was heard for too long.
+    Silence(Silence),
 }
 
 impl Ending {
@@ -81,17 +81,23 @@ impl Ending {
                 "the other end hung up amid a message".to_owned()
             }
             Self::Error(error) => error.to_string(),
-            Self::Silence(limit) => {
+            Self::Silence(Silence { limit, woken }) => {
                 let seconds = limit.as_secs_f64();
-                format!("nothing was heard for {seconds} s; check the network")
+                let since = if *woken {
+                    " after a standstill of this machine or program"
+                } else {
+                    ""
+                };
+                format!("nothing was heard for {seconds} s{since}; check the network")
             }
         }
     }
 
-    pub(super) fn into_close(self) -> Close {
+    /// The end of a session with this connection: `lost` is a sentence that the cause completes.
+    pub(super) fn into_close(self, lost: &str) -> Close {
         match self {
             Self::CloseFrame { code, text } => Close::from_close_frame(code, &text),
-            other => Close::network(format!("the connection was lost: {}", other.cause())),
+            other => Close::network(format!("{lost}: {}", other.cause())),
         }
     }
 }
@@ -210,7 +216,8 @@ impl Socket {
                 self.pongs += 1;
             } else if !message.is_pong() {
                 let is_text = message.is_text();
-                let payload = Bytes::from(message.into_payload());
+                // A copy, lest what is kept of a frame keep all that was read with it.
+                let payload = Bytes::copy_from_slice(message.as_payload());
                 frames.push(if is_text {
                     Frame::Text(payload)
                 } else {
@@ -238,6 +245,8 @@ impl Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::AsyncWriteExt as _;
     use tokio::io::DuplexStream;
     use tokio_websockets::ClientBuilder;
@@ -338,7 +347,7 @@ mod tests {
         let Turn::Ended(ending) = socket.turn(true).await else {
             panic!("a part of a message is none")
         };
-        let message = ending.into_close().message;
+        let message = ending.into_close("it was lost").message;
         assert!(message.ends_with("hung up amid a message"), "{message}");
     }
 

@@ -60,7 +60,7 @@ impl SocketFile {
         let absolute = std::path::absolute(path)?;
         let socket = UnixSocket::new_stream()?;
         if let Err(error) = rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR) {
-            tracing::trace!(%error, "an unbound socket has no mode here");
+            tracing::debug!(%error, "an unbound socket has no mode here");
         }
         socket.bind(path)?;
         let identity = Identity::of(&fs::symlink_metadata(&absolute)?);

@@ -141,8 +141,37 @@ async fn a_peer_that_falls_silent_is_given_up() {
     assert_eq!(close.by, EndedBy::Network);
     assert_eq!(
         close.message,
-        "the connection was lost: nothing was heard for 45 s; check the network"
+        "the connection to localhost was lost before the session was set up: nothing was heard \
+         for 45 s; check the network"
     );
+}
+
+/// No ping can leave, for what was sent before fills everything on the way.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_and_says_nothing_is_given_up_too() {
+    let (mut session, _node) = session_with(Options::default(), 1024, |socket| async move {
+        let mut node = Node::open(socket).await;
+        while !matches!(node.event().await.unwrap(), AgentEvent::Started { .. }) {}
+        node.agent().accept_input();
+        node.print(b"$ ");
+        // Its prompt was acknowledged.
+        while !node.has_sent_all() {
+            node.event().await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    output(&mut session, 2).await;
+    let stuck = Instant::now();
+    let control = session.control();
+    let writing = tokio::spawn(async move { control.write(&pattern(8 * 1024 * 1024)).await });
+    let close = end(&mut session).await;
+    assert_eq!(
+        close.message,
+        "the connection to localhost was lost: nothing was heard for 45 s; check the network"
+    );
+    assert!(stuck.elapsed() <= Duration::from_secs(46));
+    within_reason(writing).await.unwrap().unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,5 +4,5 @@ mod basic;
 mod ending;
 mod half_close;
 mod many;
-mod rig;
+pub(crate) mod rig;
 mod transparency;

@@ -28,6 +28,9 @@ use crate::support::receive;
 use crate::support::session_with;
 use crate::support::within_reason;
 
+/// How a session that was not even set up is said to have lost its connection.
+const LOST: &str = "the connection to localhost was lost before the session was set up";
+
 /// An API that never resumes a session and counts what it is asked.
 #[derive(Default)]
 struct Refusing {
@@ -98,7 +101,7 @@ async fn a_session_that_ended_meanwhile_is_told_apart_from_a_network_that_failed
     assert!(close.ended_unseen && close.is_failure() && !close.may_live_on());
     assert_eq!(
         close.message,
-        format!("the connection was lost: {reason}; meanwhile the session has ended")
+        format!("{LOST}: {reason}; meanwhile the session has ended")
     );
     assert_eq!((api.resumed(), api.terminated().len()), (1, 0));
 }
@@ -112,9 +115,7 @@ async fn a_session_that_may_not_be_resumed_is_given_up_at_once_and_ended_at_the_
     assert_eq!(close.by, EndedBy::Network);
     assert_eq!(
         close.message,
-        format!(
-            "the connection was lost: {reason}; it could not be resumed: the moon is in the way"
-        )
+        format!("{LOST}: {reason}; it could not be resumed: the moon is in the way")
     );
     assert!(close.terminated && !close.may_live_on());
     assert_eq!(
@@ -135,7 +136,7 @@ async fn resuming_is_tried_again_and_again_until_the_limit() {
     assert!(
         close
             .message
-            .ends_with("it could not be resumed: the moon is in the way")
+            .ends_with("it could not be resumed within 500 s: the moon is in the way")
     );
     assert_eq!(began.elapsed().as_secs(), 500);
     assert!((40..500).contains(&api.resumed()), "{}", api.resumed());
@@ -145,16 +146,58 @@ async fn resuming_is_tried_again_and_again_until_the_limit() {
 async fn a_session_can_be_ended_while_its_connection_is_lost() {
     let api = Refusing::with(ApiErrorKind::Transient);
     let mut session = cut(&api).await;
-    disconnected(&mut session).await;
+    let reason = disconnected(&mut session).await;
     session.write(b"kept for later").await.unwrap();
     let asked = Instant::now();
     session.terminate();
     let close = end(&mut session).await;
     assert_eq!(close.by, EndedBy::Us);
     assert!(!close.is_failure() && close.terminated);
+    assert_eq!(
+        close.message,
+        format!("{LOST}: {reason}; the session was left before it could be resumed")
+    );
     // The clock is paused: it moves only when there is nothing to do but wait.
     assert_eq!(asked.elapsed(), Duration::ZERO);
     assert_eq!(api.terminated(), [SESSION]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_time_to_resume_a_lost_connection_is_the_end() {
+    let api = Arc::<Refusing>::default();
+    let mut options = options(&api);
+    options.timeouts.resume = Duration::ZERO;
+    let (mut session, _) = session_with(options, 4096, |socket| async move { drop(socket) }).await;
+    let Some(SessionEvent::Closed(close)) = within_reason(session.next_event()).await else {
+        panic!("nothing comes before the end")
+    };
+    assert_eq!(
+        close.message,
+        format!("{LOST}: the other end hung up without a word")
+    );
+    assert!(close.terminated && close.is_failure());
+    assert_eq!((api.resumed(), api.terminated().len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn input_during_an_outage_is_taken_up_to_a_bound_and_then_waits() {
+    let api = Refusing::with(ApiErrorKind::Transient);
+    let mut session = cut(&api).await;
+    disconnected(&mut session).await;
+    let piece = [b'x'; 64 * 1024];
+    let mut taken = 0;
+    // The clock is paused: it only moves once nothing more is taken.
+    let limit = Duration::from_secs(1);
+    while let Ok(written) = tokio::time::timeout(limit, session.write(&piece)).await {
+        written.unwrap();
+        taken += piece.len();
+        assert!(taken < 64 * 1024 * 1024, "there is no bound");
+    }
+    assert!(taken > 0, "nothing at all is taken");
+    let control = session.control();
+    let waiting = tokio::spawn(async move { control.write(&piece).await });
+    end(&mut session).await;
+    within_reason(waiting).await.unwrap().unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use futures_util::stream::SplitStream;
 use ssm_session_proto::AgentConfig;
 use ssm_session_proto::AgentEvent;
 use ssm_session_proto::AgentSession;
+use ssm_session_proto::AgentWays;
 use ssm_session_proto::Frame;
 use ssm_session_proto::OpenDataChannel;
 use ssm_session_proto::OutputStream;
@@ -22,6 +23,7 @@ use ssm_session_proto::service;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio_websockets::Message;
 use tokio_websockets::WebSocketStream;
 use uuid::Uuid;
@@ -50,6 +52,7 @@ pub(crate) fn agent_config(session_type: SessionType) -> AgentConfig {
         properties: serde_json::Value::Null,
         encryption: None,
         separate_output: false,
+        ways: AgentWays::default(),
     }
 }
 
@@ -117,6 +120,26 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Node<S> {
                 }
                 () = tokio::time::sleep_until(due.into()) => self.agent.handle_timeout(now()),
             }
+        }
+    }
+
+    /// Leaves the agent alone until `again`, while the service goes on answering pings. What comes
+    /// for the agent meanwhile reaches it then.
+    pub(crate) async fn stand_still(&mut self, mut again: oneshot::Receiver<()>) {
+        let mut kept = Vec::new();
+        loop {
+            tokio::select! {
+                frame = self.frames.next() => match frame {
+                    Some(Ok(message)) if message.is_binary() => kept.push(message),
+                    Some(Ok(_)) => {}
+                    _ => return,
+                },
+                _ = &mut again => break,
+            }
+        }
+        for message in kept {
+            let frame = Frame::Binary(message.into_payload().into());
+            self.agent.handle_frame(&frame, now());
         }
     }
 

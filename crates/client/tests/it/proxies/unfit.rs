@@ -93,6 +93,16 @@ async fn a_proxy_that_falls_silent_is_given_up_at_every_step() {
     );
 }
 
+#[tokio::test]
+async fn silence_behind_a_proxys_answer_is_the_hosts() {
+    let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+    let error = impatient("http", scripted(answer, Then::Silence).await).await;
+    assert_eq!(
+        error.to_string(),
+        format!("{HOST} did not complete the TLS handshake within 0.02 s")
+    );
+}
+
 /// Patience for what ends by itself.
 async fn patient(scheme: &str, port: u16) -> ProxyFailure {
     let proxy = format!("{scheme}://user:password@localhost:{port}");
