@@ -254,9 +254,11 @@ impl AwsError {
         match self {
             Self::Credentials(error) => error.kind(),
             Self::Session(SessionError::Gone { .. }) => ApiErrorKind::Gone,
-            Self::Throttled { .. } | Self::Failed { .. } | Self::Unreachable { .. } => {
-                ApiErrorKind::Transient
-            }
+            // A node that starts anew is not connected for a while.
+            Self::Session(SessionError::TargetNotConnected { .. })
+            | Self::Throttled { .. }
+            | Self::Failed { .. }
+            | Self::Unreachable { .. } => ApiErrorKind::Transient,
             _ => ApiErrorKind::Refused,
         }
     }

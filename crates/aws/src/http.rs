@@ -18,6 +18,7 @@ use http::Request;
 use http::Uri;
 use http::header::DATE;
 use http::header::HOST;
+use http_body_util::Limited;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ssm_session::Connection;
@@ -28,6 +29,8 @@ use crate::clock::Clock;
 
 /// Time from a request to the header of its answer, where the SDK names none.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer. None that is of use here has more than some kilobytes.
+const MAX_ANSWER: usize = 1024 * 1024;
 
 /// The other end is there, or is not, and says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +86,8 @@ impl Http {
         {
             self.clock.learn(date);
         }
-        HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(user)
+        let answer = answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER)));
+        HttpResponse::try_from(answer).map_err(user)
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Connection, ConnectorError> {
