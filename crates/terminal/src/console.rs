@@ -26,6 +26,7 @@ mod gathered;
 mod outage;
 mod outcome;
 mod relay;
+mod row;
 mod setup;
 mod typing;
 
@@ -55,10 +56,11 @@ pub struct Console {
     stdout_is_data: bool,
 }
 
-/// A signal has asked for the end: from then on a reader that blocks may hold nothing up beyond `deadline`.
+/// The end has been asked for, by a signal or otherwise: from then on a reader that blocks may hold nothing up beyond
+/// `deadline`.
 #[derive(Clone, Copy, Debug)]
 struct Leaving {
-    signal: Signal,
+    signal: Option<Signal>,
     deadline: Instant,
 }
 
@@ -80,6 +82,26 @@ impl Console {
             leaving: None,
             stdout_is_data: false,
         })
+    }
+
+    /// Has the death of the parent process end a wait or a session as SIGHUP does: for programs that another one
+    /// starts for one session and is killed itself without a word. Not followed are process 1, which is the parent of
+    /// whoever has none any more, and a parent of a session that is one connection over standard input and output:
+    /// `ssh` runs its `ProxyCommand` from a process that ends when it goes to the background, and closes the streams
+    /// when it has ended.
+    ///
+    /// It is noticed at once on Linux, on other Unix systems within a second, and on Windows not at all: there the
+    /// console's closing tells of it where there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the parent cannot be watched.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has I/O and time enabled.
+    pub fn follow_caller(&mut self) -> io::Result<()> {
+        self.signals.follow_caller()
     }
 
     /// Prints text for the user on standard output, exactly as it is.
@@ -121,8 +143,8 @@ impl Console {
         let mut work = pin!(work);
         let mut patience = Patience::new(io::stderr().is_terminal());
         loop {
-            if let Some(leaving) = self.leaving {
-                return Err(leaving.signal);
+            if let Some(signal) = self.signal() {
+                return Err(signal);
             }
             tokio::select! {
                 done = &mut work => return Ok(done),
@@ -151,6 +173,11 @@ impl Console {
     /// unchanged, [`Self::stdout_is_data`] from then on, and the end of standard input ends the session once the far
     /// end has been silent for 10 s, or at once where nobody reads standard output.
     ///
+    /// In a shell the user can leave, suspend the program and more by [`Setup::escape`], also while the far end cannot
+    /// be reached: `?` behind it says how. What is typed meanwhile is kept for the far end, 64 KiB of it at least, and
+    /// refused beyond that by the bell and a word, once the user knows of the outage; until then no more is read. The
+    /// outage itself is told on a row of the screen that goes away when it is over ([`Texts::row`](crate::Texts::row)).
+    ///
     /// `waiting_for` completes the sentence "Waiting for …" until the far end answers.
     /// When this returns the terminal is as it was, and all output has been written unless the outcome says that it
     /// could not be, or is a signal.
@@ -160,8 +187,8 @@ impl Console {
         waiting_for: impl fmt::Display,
         setup: &mut Setup,
     ) -> Outcome {
-        if let Some(leaving) = self.leaving {
-            return Outcome::Signalled(leaving.signal);
+        if let Some(signal) = self.signal() {
+            return Outcome::Signalled(signal);
         }
         conversation::Conversation::new(self, session, setup)
             .run(&waiting_for)
@@ -185,8 +212,8 @@ impl Console {
         if let Some(outcome) = ending {
             return outcome;
         }
-        if let Some(leaving) = self.leaving {
-            return Outcome::Signalled(leaving.signal);
+        if let Some(signal) = self.signal() {
+            return Outcome::Signalled(signal);
         }
         match self.output_outcome() {
             // A reader that left before the end has what it wanted; the session still ended by itself.
@@ -246,8 +273,7 @@ impl Console {
     }
 
     async fn say_waiting(&mut self, what: &(impl fmt::Display + ?Sized)) {
-        let line = format!("Waiting for {what}; press Ctrl-C to give up.\n");
-        self.say(OutputStream::Stderr, &line).await;
+        self.say(OutputStream::Stderr, &waiting(what)).await;
     }
 
     fn note(&mut self, notice: Notice) {
@@ -257,7 +283,17 @@ impl Console {
     }
 
     fn leave(&mut self, signal: Signal) {
-        self.leaving = Some(Leaving::in_order(signal));
+        self.leaving = Some(Leaving::in_order(Some(signal)));
+    }
+
+    /// The end has been asked for, though by no signal.
+    fn hurry(&mut self) {
+        self.leaving.get_or_insert_with(|| Leaving::in_order(None));
+    }
+
+    /// The signal that has asked for the end.
+    fn signal(&self) -> Option<Signal> {
+        self.leaving.and_then(|leaving| leaving.signal)
     }
 
     /// Where text among a session's output goes.
@@ -267,10 +303,19 @@ impl Console {
             Streams::Separate => OutputStream::Stderr,
         }
     }
+
+    /// The stream by which a terminal's screen is reached, if it is: that for text, or else standard output, which
+    /// nobody but a user reads then.
+    fn screen(&self) -> Option<OutputStream> {
+        let texts = self.text_stream();
+        [texts, OutputStream::Stdout]
+            .into_iter()
+            .find(|stream| is_terminal(*stream))
+    }
 }
 
 impl Leaving {
-    fn in_order(signal: Signal) -> Self {
+    fn in_order(signal: Option<Signal>) -> Self {
         Self {
             signal,
             deadline: Instant::now() + LEAVING_LIMIT,
@@ -279,7 +324,7 @@ impl Leaving {
 
     fn at_once(signal: Signal) -> Self {
         Self {
-            signal,
+            signal: Some(signal),
             deadline: Instant::now(),
         }
     }
@@ -304,6 +349,10 @@ impl Patience {
     }
 }
 
+fn waiting(what: &(impl fmt::Display + ?Sized)) -> String {
+    format!("Waiting for {what}; press Ctrl-C to give up.\n")
+}
+
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -322,14 +371,17 @@ fn ending(notice: Notice) -> Option<Signal> {
 
 /// The text as bytes for a stream, with the line ends of a raw terminal if that is what the stream is.
 fn printable(stream: OutputStream, text: &str) -> Bytes {
-    let terminal = || match stream {
-        OutputStream::Stdout => io::stdout().is_terminal(),
-        OutputStream::Stderr => io::stderr().is_terminal(),
-    };
-    if is_raw() && terminal() {
+    if is_raw() && is_terminal(stream) {
         with_returns(text).into()
     } else {
         text.to_owned().into()
+    }
+}
+
+fn is_terminal(stream: OutputStream) -> bool {
+    match stream {
+        OutputStream::Stdout => io::stdout().is_terminal(),
+        OutputStream::Stderr => io::stderr().is_terminal(),
     }
 }
 

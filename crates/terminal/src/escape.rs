@@ -3,6 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod recogniser;
+
+pub(crate) use recogniser::Command;
+pub(crate) use recogniser::Recogniser;
+pub(crate) use recogniser::Typed;
+
 /// The character that, at the start of a line, makes a command of the next one; or none.
 ///
 /// As text it is written as `ssh` has it: a character of ASCII, `^` and a letter for a control character, or `none`.

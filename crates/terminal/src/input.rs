@@ -2,6 +2,9 @@
 
 use std::io;
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -13,20 +16,32 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(crate) struct Input {
     chunks: mpsc::Receiver<Bytes>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Input {
     /// Starts reading this process's standard input.
     pub(crate) fn stdin() -> io::Result<Self> {
-        Self::of(Stdin)
+        let turn = Arc::new(Mutex::new(()));
+        let stdin = Stdin {
+            turn: Arc::clone(&turn),
+            has_read: false,
+        };
+        Self::of(stdin, turn)
     }
 
-    fn of(source: impl Read + Send + 'static) -> io::Result<Self> {
+    fn of(source: impl Read + Send + 'static, turn: Arc<Mutex<()>>) -> io::Result<Self> {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         std::thread::Builder::new()
             .name("standard input".to_owned())
             .spawn(move || pump(source, &sender))?;
-        Ok(Self { chunks })
+        Ok(Self { chunks, turn })
+    }
+
+    /// Nothing more is read until the guard is dropped, so that whoever has the terminal next gets what is typed next;
+    /// `None` in the midst of a read.
+    pub(crate) fn hold(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.try_lock().ok()
     }
 
     /// The next bytes; `None` at the end of the input. Nothing is lost when the wait is given up.
@@ -58,17 +73,35 @@ fn pump(mut source: impl Read, chunks: &mpsc::Sender<Bytes>) {
 
 /// The standard library's handle, so that bytes read ahead of the session (a token's line) are not skipped, and so
 /// that a Windows console's UTF-16 arrives as UTF-8.
-struct Stdin;
+struct Stdin {
+    /// Held while a read takes what is there.
+    turn: Arc<Mutex<()>>,
+    /// Whether the handle's own buffer is empty: that is what the first read takes, and others go past it.
+    has_read: bool,
+}
 
 impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match io::stdin().lock().read(buffer) {
+            let mut turn = None;
+            if self.has_read {
+                wait_until_readable()?;
+                turn = self.turn.lock().ok();
+                if !is_readable()? {
+                    continue; // somebody else had the terminal meanwhile, and has taken it
+                }
+            }
+            let result = io::stdin().lock().read(buffer);
+            drop(turn);
+            match result {
                 // Whoever shares the open file may have made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     wait_until_readable()?;
                 }
-                result => return result,
+                result => {
+                    self.has_read = true;
+                    return result;
+                }
             }
         }
     }
@@ -76,20 +109,39 @@ impl Read for Stdin {
 
 #[cfg(unix)]
 fn wait_until_readable() -> io::Result<()> {
+    poll(None)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_readable() -> io::Result<bool> {
+    poll(Some(&rustix::event::Timespec::default()))
+}
+
+/// Whether a read would not block; it may tell of an end or an error.
+#[cfg(unix)]
+fn poll(limit: Option<&rustix::event::Timespec>) -> io::Result<bool> {
     use rustix::event::PollFd;
     use rustix::event::PollFlags;
 
     let stdin = rustix::stdio::stdin();
-    rustix::io::retry_on_intr(|| {
-        rustix::event::poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)
+    let ready = rustix::io::retry_on_intr(|| {
+        rustix::event::poll(&mut [PollFd::new(&stdin, PollFlags::IN)], limit)
     })?;
+    Ok(ready > 0)
+}
+
+/// Windows reads of standard handles always block, and nobody else gets the console in the midst of a session.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+fn wait_until_readable() -> io::Result<()> {
     Ok(())
 }
 
-/// Windows reads of standard handles always block.
 #[cfg(windows)]
-fn wait_until_readable() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+fn is_readable() -> io::Result<bool> {
+    Ok(true)
 }
 
 /// What a pipe of Linux holds.
@@ -101,6 +153,10 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    fn input(source: impl Read + Send + 'static) -> Input {
+        Input::of(source, Arc::default()).unwrap()
+    }
 
     async fn everything(mut input: Input) -> Vec<u8> {
         let mut all = Vec::new();
@@ -116,7 +172,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let copy = sent.clone();
         let writing = std::thread::spawn(move || writer.write_all(&copy).unwrap());
-        assert_eq!(everything(Input::of(reader).unwrap()).await, sent);
+        assert_eq!(everything(input(reader)).await, sent);
         writing.join().unwrap();
     }
 
@@ -130,10 +186,7 @@ mod tests {
                 Ok(last.len())
             }
         }
-        assert_eq!(
-            everything(Input::of(Hangup(Some(b"last"))).unwrap()).await,
-            b"last"
-        );
+        assert_eq!(everything(input(Hangup(Some(b"last")))).await, b"last");
     }
 
     #[tokio::test]
@@ -152,6 +205,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(everything(Input::of(Interrupted(0)).unwrap()).await, b"x");
+        assert_eq!(everything(input(Interrupted(0))).await, b"x");
     }
 }

@@ -79,7 +79,9 @@ impl Output {
 
     /// Why standard output cannot be written to any more, if that is known already.
     pub(crate) fn failure(&self) -> Option<Arc<io::Error>> {
-        self.broken.borrow().clone()
+        let has_panicked = self.broken.has_changed().is_err();
+        let failure = self.broken.borrow().clone();
+        failure.or_else(|| has_panicked.then(panicked))
     }
 
     /// Waits until standard output cannot be written to any more, and says why.
@@ -91,11 +93,15 @@ impl Output {
             .map(|error| error.clone())
         {
             Ok(Some(error)) => error,
-            _ => Arc::new(io::Error::other(
-                "the thread that writes standard output has ended",
-            )),
+            _ => panicked(),
         }
     }
+}
+
+/// Nothing else ends the thread while its queue is there.
+fn panicked() -> Arc<io::Error> {
+    let error = "the thread that writes standard output has ended";
+    Arc::new(io::Error::other(error))
 }
 
 #[derive(Debug)]
@@ -270,6 +276,25 @@ mod tests {
         write(&output, OutputStream::Stderr, b"still here").await;
         output.flushed().await;
         assert_eq!(stderr.taken(), b"still here");
+    }
+
+    /// Else what was lost would pass for a reader that wanted no more.
+    #[tokio::test]
+    async fn a_thread_that_panics_is_a_failure_of_standard_output() {
+        struct Panicking;
+        impl Write for Panicking {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("as a mistake of ours would")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let output = Output::to(Panicking, io::sink()).unwrap();
+        write(&output, OutputStream::Stdout, b"x").await;
+        assert_eq!(output.broken().await.kind(), io::ErrorKind::Other);
+        assert_eq!(output.failure().unwrap().kind(), io::ErrorKind::Other);
+        output.flushed().await;
     }
 
     #[tokio::test]

@@ -80,6 +80,13 @@ impl RawMode {
         apply(&settings, keys)
     }
 
+    /// Restores the terminal while the program is about to be stopped; [`Self::reapply`] afterwards.
+    pub fn lift(&self) {
+        if let Some(saved) = lock().as_ref() {
+            restore(&saved.settings);
+        }
+    }
+
     /// Sets the mode again after the program was stopped and continued: shells set their own in between.
     ///
     /// # Errors
@@ -135,7 +142,7 @@ fn restore(settings: &platform::Settings) {
         && let Err(error) = settings.restore()
     {
         // The terminal has gone: nobody is left to restore it for.
-        tracing::debug!(%error, "the terminal could not be restored");
+        tracing::warn!(%error, "the terminal could not be restored");
     }
     UNPROCESSED_OUTPUT.store(false, Ordering::Relaxed);
 }

@@ -1,5 +1,7 @@
 //! Signals, as what they mean for a session.
 
+#[cfg(unix)]
+mod caller;
 #[cfg_attr(windows, path = "signals/windows.rs")]
 #[cfg_attr(unix, path = "signals/unix.rs")]
 mod platform;
@@ -33,6 +35,12 @@ impl Signal {
             Self::Terminate => 143,
             Self::Stop => 148,
         }
+    }
+
+    /// What it is to a session that is ending already: who asks twice means it. A terminal that goes away is no second
+    /// wish, though several tell of it: the system, the user's shell and the death of the parent process.
+    pub(crate) fn if_asked_again(self) -> Option<Self> {
+        (self != Self::Hangup).then_some(self)
     }
 }
 

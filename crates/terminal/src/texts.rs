@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use ssm_session_proto::MAX_UNREAD;
 use ssm_session_proto::PortForm;
 
+use crate::escape::EscapeChar;
 use crate::local_end::CannotListen;
 use crate::local_end::LocalListener;
 use crate::text::one_line;
@@ -39,30 +40,65 @@ pub enum News<'a> {
     Ending,
     /// There is no local end, so the session is about to end.
     CannotListen(&'a CannotListen),
-    /// The connection was lost, and is being replaced by another.
+    /// The connection was lost, and is being replaced by another; told once that has taken 2 s.
     Disconnected {
         /// When.
         at: SystemTime,
         /// What happened to it.
         reason: &'a str,
+        /// How the user can end it all.
+        way_out: WayOut,
     },
-    /// The session goes on over another connection.
+    /// The session goes on over another connection, after a loss that was told.
     Reconnected {
         /// How long there was none.
         after: Duration,
     },
-    /// The service is there, and the agent has acknowledged nothing for this long, though it has something to.
+    /// The service answers, and the agent acknowledges nothing.
     Unresponsive {
-        /// How long.
-        since: Duration,
+        /// When that was noticed.
+        at: SystemTime,
+        /// How the user can end it all.
+        way_out: WayOut,
     },
     /// The agent acknowledges again.
     Responsive {
-        /// How long it did not.
+        /// How long after it was noticed that it does not.
         after: Duration,
     },
-    /// What is typed is kept no more until the far end takes some of it.
-    InputRefused,
+    /// What is typed in a shell is kept no more, until the far end takes some of what is kept.
+    InputRefused {
+        /// How the user can end it all.
+        way_out: WayOut,
+    },
+    /// The session of a forward is over, and another is being started for the same local end.
+    Restarting {
+        /// What ended it.
+        reason: &'a str,
+    },
+    /// The local end is served by another session.
+    Restarted,
+}
+
+/// How a user at a terminal ends a session while the far end cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// By Ctrl-C, which is not passed on then.
+    pub interrupt: bool,
+    /// By this character and a full stop, at the start of a line.
+    pub escape: EscapeChar,
+}
+
+/// As the end of a sentence, with what joins it to the rest; nothing where there is no way out.
+impl fmt::Display for WayOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.interrupt, self.escape) {
+            (true, EscapeChar::NONE) => f.write_str("; press Ctrl-C to give up"),
+            (true, escape) => write!(f, "; press Ctrl-C to give up, or Enter {escape}."),
+            (false, EscapeChar::NONE) => Ok(()),
+            (false, escape) => write!(f, "; press Enter {escape}. to give up"),
+        }
+    }
 }
 
 impl fmt::Display for News<'_> {
@@ -94,26 +130,37 @@ impl fmt::Display for News<'_> {
                 }
                 f.write_str(&one_line(&text))
             }
-            Self::Disconnected { at, reason } => write!(
+            Self::Disconnected {
+                at,
+                reason,
+                way_out,
+            } => write!(
                 f,
-                "the connection is lost since {} UTC ({}); the session is being resumed, press Ctrl-C to give up",
+                "the connection is lost since {} UTC{way_out}; the session is being resumed ({})",
                 time_of_day(*at),
                 one_line(reason)
             ),
             Self::Reconnected { after } => {
                 write!(f, "reconnected after {} s", after.as_secs().max(1))
             }
-            Self::Unresponsive { since } => write!(
+            Self::Unresponsive { at, way_out } => write!(
                 f,
-                "the service is there, but the node has not taken anything for {} s; what you type is kept",
-                since.as_secs().max(1)
+                "the node has taken nothing since {} UTC{way_out}; nothing is lost",
+                time_of_day(*at)
             ),
             Self::Responsive { after } => {
                 write!(f, "the node answers again after {} s", after.as_secs().max(1))
             }
-            Self::InputRefused => f.write_str(
-                "what you type is thrown away from here on: the node takes nothing, and no more can be kept",
+            Self::InputRefused { way_out } => write!(
+                f,
+                "what you type is refused, no more is kept{way_out}"
             ),
+            Self::Restarting { reason } => write!(
+                f,
+                "the session is over, and another is being started ({})",
+                one_line(reason)
+            ),
+            Self::Restarted => f.write_str("another session has taken over"),
         }
     }
 }
@@ -126,13 +173,26 @@ fn time_of_day(at: SystemTime) -> String {
 
 /// The words of a program for what happens to a session.
 ///
-/// They go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error. In a
-/// shell or command nothing is said unless standard input is a terminal, and in a session that is one connection over
-/// standard input and output nothing at all.
+/// | session | news | how it is told |
+/// |---|---|---|
+/// | forward | [`Opened`](News::Opened), [`Accepted`](News::Accepted), [`Refused`](News::Refused), [`Overrun`](News::Overrun), [`Ending`](News::Ending), [`CannotListen`](News::CannotListen), [`Disconnected`](News::Disconnected), [`Reconnected`](News::Reconnected), [`Unresponsive`](News::Unresponsive), [`Responsive`](News::Responsive) | [`text`](Self::text), in the order it happens |
+/// | shell | [`Disconnected`](News::Disconnected), [`Unresponsive`](News::Unresponsive), [`InputRefused`](News::InputRefused) | [`row`](Self::row), for as long as it is so, if standard input and output are terminals |
+/// | command | [`Disconnected`](News::Disconnected), [`Unresponsive`](News::Unresponsive) | the same |
+/// | one connection over standard input and output | none | |
+///
+/// Texts go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error. The
+/// program itself tells of [`Restarting`](News::Restarting) and [`Restarted`](News::Restarted).
 pub trait Texts: fmt::Debug + Send {
     /// The text to be printed exactly as it is, line ends included; `None` if there is nothing to say.
     fn text(&self, news: &News<'_>) -> Option<String> {
         Some(format!("{news}\n"))
+    }
+
+    /// The words for the row that is shown on the terminal while the far end cannot be reached, and goes away by
+    /// itself; `None` if nothing is to be shown. What does not fit into the window's width is cut off, so there is no
+    /// room for a name. Line ends and control characters are replaced.
+    fn row(&self, news: &News<'_>) -> Option<String> {
+        Some(news.to_string())
     }
 }
 
@@ -169,14 +229,50 @@ mod tests {
     #[test]
     fn a_lost_connection_is_told_with_its_time() {
         let at = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let reason = "it \x1b[2J broke";
+        let news = News::Disconnected {
+            at,
+            reason: "it \x1b[2J broke",
+            way_out: WayOut {
+                interrupt: true,
+                escape: EscapeChar::NONE,
+            },
+        };
         assert_eq!(
-            News::Disconnected { at, reason }.to_string(),
-            "the connection is lost since 22:13:20 UTC (it \u{fffd}[2J broke); the session is being resumed, press Ctrl-C to give up"
+            news.to_string(),
+            "the connection is lost since 22:13:20 UTC; press Ctrl-C to give up; the session is being resumed (it \u{fffd}[2J broke)"
         );
         let after = Duration::from_millis(2500);
         let told = News::Reconnected { after }.to_string();
         assert_eq!(told, "reconnected after 2 s");
+    }
+
+    /// What is cut off in the narrowest window that is common is the reason.
+    #[test]
+    fn the_way_out_fits_into_eighty_columns() {
+        let at = UNIX_EPOCH;
+        let escape = EscapeChar::default();
+        let both = WayOut {
+            interrupt: true,
+            escape,
+        };
+        let one = WayOut {
+            interrupt: false,
+            escape,
+        };
+        let news = [
+            News::Disconnected {
+                at,
+                reason: "it broke",
+                way_out: both,
+            },
+            News::Unresponsive { at, way_out: one },
+            News::InputRefused { way_out: both },
+        ];
+        for news in news {
+            let text = news.to_string();
+            let end = text.find(" ~.").unwrap() + 3;
+            assert!(end <= 80, "{text}");
+        }
     }
 
     #[test]

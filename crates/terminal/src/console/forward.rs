@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::io::IsTerminal as _;
 
 use bytes::Bytes;
 use ssm_session::BoxFuture;
@@ -21,12 +22,14 @@ use super::Setup;
 use super::outage::Outage;
 use super::printable;
 use super::until;
+use crate::escape::EscapeChar;
 use crate::local_end::CannotListen;
 use crate::local_end::LocalListener;
 use crate::open_files;
 use crate::signals::Notice;
 use crate::signals::Signal;
 use crate::texts::News;
+use crate::texts::WayOut;
 
 /// A forward, from the moment its session is established. Standard input is left alone.
 ///
@@ -102,12 +105,7 @@ impl<'a> Forward<'a> {
                 Step::Event(SessionEvent::Closed(close)) => return self.close(close).await,
                 Step::Event(event) => self.handle_event(&event),
                 Step::Connection(accepted) => self.handle_connection(accepted),
-                Step::Outage => {
-                    let news = self.outage.news();
-                    if let Some(text) = news.and_then(|news| self.setup.texts.text(&news)) {
-                        self.print(&text);
-                    }
-                }
+                Step::Outage => self.handle_outage(),
                 Step::TimeUp => {
                     if let Some((outcome, _)) = self.ending.take() {
                         return outcome;
@@ -137,7 +135,7 @@ impl<'a> Forward<'a> {
                 self.setup.listener = Some(listener);
             }
             Err(error) => {
-                tracing::info!(%error, "there is no local end");
+                tracing::error!(%error, "there is no local end");
                 self.say(&News::CannotListen(&error));
                 self.end(Outcome::NoLocalEnd);
             }
@@ -174,7 +172,7 @@ impl<'a> Forward<'a> {
             Notice::Resized | Notice::Continued => return None,
         };
         if self.ending.is_some() {
-            return Some(signal); // who asks twice means it
+            return signal.if_asked_again();
         }
         self.say(&News::Ending);
         self.console.leave(signal);
@@ -195,19 +193,25 @@ impl<'a> Forward<'a> {
         }
     }
 
+    fn handle_outage(&mut self) {
+        self.outage.tell();
+        // Ctrl-C is a signal here.
+        let news = self.outage.news(WayOut {
+            interrupt: io::stdin().is_terminal(),
+            escape: EscapeChar::NONE,
+        });
+        if let Some(text) = news.and_then(|news| self.setup.texts.text(&news)) {
+            self.print(&text);
+        }
+    }
+
     fn handle_event(&mut self, event: &SessionEvent) {
         if let Some(news) = self.outage.handle(event) {
             self.say(&news);
         }
         match event {
-            SessionEvent::ConnectionRefused => {
-                tracing::warn!("the node could not reach the destination for a connection");
-                self.say(&News::Refused);
-            }
-            SessionEvent::ConnectionOverrun => {
-                tracing::warn!("a connection was ended because its program did not read");
-                self.say(&News::Overrun);
-            }
+            SessionEvent::ConnectionRefused => self.say(&News::Refused),
+            SessionEvent::ConnectionOverrun => self.say(&News::Overrun),
             // Events this program does not know carry nothing for its user.
             _ => {}
         }
@@ -219,6 +223,7 @@ impl<'a> Forward<'a> {
         self.handing = None;
         if self.ending.is_none() {
             self.session.terminate();
+            self.console.hurry();
             self.ending = Some((outcome, Instant::now() + LEAVING_LIMIT));
         }
     }
@@ -230,9 +235,9 @@ impl<'a> Forward<'a> {
             self.console.write(stream, text).await;
         }
         self.console.flush().await;
-        match (self.ending, self.console.leaving) {
+        match (self.ending, self.console.signal()) {
             (Some((outcome, _)), _) => outcome,
-            (None, Some(leaving)) => Outcome::Signalled(leaving.signal),
+            (None, Some(signal)) => Outcome::Signalled(signal),
             (None, None) => Outcome::Closed(close),
         }
     }

@@ -76,8 +76,8 @@ impl Outcome {
     }
 
     /// The exit status of a program that passes the remote command's on: that one where there is
-    /// one, 128 and its number after a signal, as after SIGINT when the user left by an escape, 1 after anything that has a [`message`](Self::message)
-    /// and without a local end, else 0.
+    /// one, 128 and its number after a signal, 130 as after SIGINT when the user left by an escape,
+    /// 1 after anything that has a [`message`](Self::message) and without a local end, else 0.
     #[must_use]
     pub fn status(&self) -> u8 {
         match self {
@@ -136,5 +136,7 @@ mod tests {
         assert_eq!(Outcome::Signalled(Signal::Terminate).message(), None);
         assert_eq!(Outcome::Signalled(Signal::Terminate).status(), 143);
         assert_eq!(Outcome::OutputClosed.status(), 0);
+        assert_eq!(Outcome::Left.message(), None);
+        assert_eq!(Outcome::Left.status(), 130);
     }
 }

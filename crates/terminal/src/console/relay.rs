@@ -64,6 +64,8 @@ enum Step {
 impl<'a> Relay<'a> {
     pub(super) fn new(console: &'a mut Console, session: Session) -> Self {
         console.stdout_is_data = true;
+        // `ssh -f` and a master of connections that stays leave their first process; the streams stay with the next.
+        console.signals.forget_caller();
         let typing = Typing::new(session.control());
         Self {
             console,
@@ -137,7 +139,7 @@ impl<'a> Relay<'a> {
         let is_idle = self.typing.is_idle();
         let is_over = self.ending.is_some() || self.closed.is_some();
         let is_listening = self.input.is_none() && is_idle && self.unwritten.is_empty();
-        let hears = is_listening && !self.outage.is_on();
+        let hears = is_listening && !self.outage.is_lost();
         let silence = (hears && !is_over).then(|| self.busy + SILENCE);
         let grace = self.deserted.filter(|_| !is_over);
         let time_up = self.ending.as_ref().map(|(_, deadline)| *deadline);
@@ -169,7 +171,7 @@ impl<'a> Relay<'a> {
             Notice::Stop | Notice::Resized | Notice::Continued => return None,
         };
         if self.ending.is_some() {
-            return Some(signal); // who asks twice means it
+            return signal.if_asked_again();
         }
         self.console.leave(signal);
         self.end(Outcome::Signalled(signal));

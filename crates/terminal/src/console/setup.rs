@@ -10,7 +10,8 @@ use crate::texts::Texts;
 pub struct Setup {
     /// The words for what happens.
     pub texts: Box<dyn Texts>,
-    /// The character that makes a command of the next one, in a shell on a terminal.
+    /// The character that makes a command of the next one, at the start of a line that is typed in a shell. It counts
+    /// where standard input is a terminal.
     pub escape: EscapeChar,
     /// The local end of a forward, where the request names it and the program has opened it. It is used if the session
     /// turns out to be for the same one, and is here again, still open, when the session has ended without the user's

@@ -7,11 +7,13 @@ use futures_util::future::BoxFuture;
 use ssm_session::Closed;
 use ssm_session::SessionControl;
 
-/// What is to be sent, one write at a time: while the session accepts nothing, nothing more is read.
+/// What is to be sent: one write on its way into the session, and what waits behind it.
 pub(super) struct Typing {
     control: SessionControl,
     writing: Option<BoxFuture<'static, Result<(), Closed>>>,
     waiting: VecDeque<Bytes>,
+    /// The bytes of `waiting`.
+    length: usize,
     last: Option<u8>,
 }
 
@@ -21,22 +23,29 @@ impl Typing {
             control,
             writing: None,
             waiting: VecDeque::new(),
+            length: 0,
             last: None,
         }
     }
 
-    /// Appends bytes to what is to be sent.
+    /// Appends bytes to what is to be sent. It never refuses: ask [`Self::has_room`] first.
     pub(super) fn send(&mut self, data: Bytes) {
         if let Some(last) = data.last() {
             self.last = Some(*last);
+            self.length += data.len();
             self.waiting.push_back(data);
             self.write_next();
         }
     }
 
-    /// Whether everything has been handed over, so that more may be read.
+    /// Whether everything has been handed over.
     pub(super) fn is_idle(&self) -> bool {
         self.writing.is_none()
+    }
+
+    /// Whether one chunk more may wait, of whatever length.
+    pub(super) fn has_room(&self) -> bool {
+        self.length < TYPED_AHEAD
     }
 
     /// The last byte given to [`Self::send`].
@@ -51,6 +60,7 @@ impl Typing {
                 // A session that has closed says so by an event, too.
                 if let Err(Closed { .. }) = writing.await {
                     self.waiting.clear();
+                    self.length = 0;
                 }
                 self.writing = None;
                 self.write_next();
@@ -63,8 +73,12 @@ impl Typing {
         if self.writing.is_none()
             && let Some(data) = self.waiting.pop_front()
         {
+            self.length -= data.len();
             let control = self.control.clone();
             self.writing = Some(Box::pin(async move { control.write(&data).await }));
         }
     }
 }
+
+/// Bytes that may wait beyond what the session has taken; a chunk of input may go beyond it by its length.
+const TYPED_AHEAD: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use tokio::signal::unix::SignalKind;
 
 use super::Notice;
 use super::Signal;
+use super::caller::Caller;
 
 /// The signals of this process. The first of each kind changes its disposition for the life of the process.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Signals {
     window_change: unix::Signal,
     cont: unix::Signal,
     stop: Option<unix::Signal>,
+    caller: Option<Caller>,
 }
 
 impl Signals {
@@ -30,6 +32,7 @@ impl Signals {
             window_change: unix::signal(SignalKind::window_change())?,
             cont: unix::signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
             stop: None,
+            caller: None,
         })
     }
 
@@ -40,11 +43,27 @@ impl Signals {
         Ok(())
     }
 
+    /// Has the death of the parent process reported as a hang-up, once.
+    pub(crate) fn follow_caller(&mut self) -> io::Result<()> {
+        self.caller = Caller::of_this_process()?;
+        Ok(())
+    }
+
+    pub(crate) fn forget_caller(&mut self) {
+        self.caller = None;
+    }
+
     /// Waits for the next one. Nothing is lost when the wait is given up.
     pub(crate) async fn next(&mut self) -> Notice {
         let stop = async {
             match &mut self.stop {
                 Some(stop) => stop.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let gone = async {
+            match &mut self.caller {
+                Some(caller) => caller.gone().await,
                 None => std::future::pending().await,
             }
         };
@@ -57,6 +76,11 @@ impl Signals {
             _ = self.window_change.recv() => Notice::Resized,
             _ = self.cont.recv() => Notice::Continued,
             _ = stop => Notice::Stop,
+            () = gone => {
+                tracing::info!("the parent process has ended");
+                self.caller = None;
+                Notice::End(Signal::Hangup)
+            }
         }
     }
 }

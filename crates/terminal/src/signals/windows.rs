@@ -47,6 +47,23 @@ impl Signals {
         Ok(())
     }
 
+    /// Nothing tells of it here: a process does not learn who its parent is without searching all of them, and may
+    /// find another one by the same number.
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::needless_pass_by_ref_mut,
+        reason = "the same signature as on Unix"
+    )]
+    pub(crate) fn follow_caller(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "the same signature as on Unix"
+    )]
+    pub(crate) fn forget_caller(&mut self) {}
+
     /// Waits for the next one. Nothing is lost when the wait is given up.
     pub(crate) async fn next(&mut self) -> Notice {
         loop {

@@ -1,24 +1,29 @@
-//! Raw mode in a process of its own, on a terminal of its own.
+//! Raw mode and whole sessions in processes of their own, on terminals of their own.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails where its preparations do")]
 
+mod caller;
+mod ends;
+mod escapes;
+mod out_of_reach;
+mod playing;
+mod stage;
+mod suspending;
 mod unanswered;
 
 use std::io::Read as _;
-use std::os::fd::AsFd as _;
-use std::os::fd::OwnedFd;
-use std::process::Child;
 
-use pty_process::blocking::Command;
-use pty_process::blocking::Pty;
 use rustix::termios::LocalModes;
 use rustix::termios::OutputModes;
-use rustix::termios::Termios;
 use ssm_session_terminal::Keys;
 use ssm_session_terminal::RawMode;
 use ssm_session_terminal::is_raw;
 use ssm_session_terminal::window_size;
+
+use crate::playing::Playing;
+use crate::playing::own_test;
+use crate::playing::say;
 
 /// What this program does when a test starts it again as its own child.
 const ROLE: &str = "SSM_SESSION_TERMINAL_TEST_ROLE";
@@ -52,89 +57,30 @@ fn child() {
     }
 }
 
-/// Past the test harness, which captures what tests print.
-fn say(text: &str) {
-    rustix::io::write(rustix::stdio::stdout(), format!("{text};").as_bytes()).unwrap();
-}
-
-struct Playing {
-    child: Child,
-    terminal: Pty,
-    descriptor: OwnedFd,
-    before: String,
-}
-
-impl Playing {
-    fn start(role: &str) -> Self {
-        let (terminal, line) = pty_process::blocking::open().unwrap();
-        terminal.resize(pty_process::Size::new(31, 93)).unwrap();
-        let descriptor = terminal.as_fd().try_clone_to_owned().unwrap();
-        let before = format!("{:?}", settings(&descriptor));
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(ROLE, role)
-            .spawn(line)
-            .unwrap();
-        Self {
-            child,
-            terminal,
-            descriptor,
-            before,
-        }
-    }
-
-    fn until(&mut self, text: &str) -> String {
-        let mut seen = String::new();
-        while !seen.contains(text) {
-            let mut buffer = [0; 4096];
-            let length = self.terminal.read(&mut buffer).unwrap_or(0);
-            assert!(length > 0, "ended before {text:?}: {seen}");
-            seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
-        seen
-    }
-
-    fn press(&mut self) {
-        std::io::Write::write_all(&mut self.terminal, b"x").unwrap();
-    }
-
-    fn is_restored(&self) -> bool {
-        format!("{:?}", settings(&self.descriptor)) == self.before
-    }
-
-    fn end(mut self) -> bool {
-        let mut rest = Vec::new();
-        // A terminal whose other side is closed ends with an error.
-        self.terminal.read_to_end(&mut rest).unwrap_or_default();
-        self.child.wait().unwrap();
-        self.is_restored()
-    }
-}
-
-fn settings(terminal: &OwnedFd) -> Termios {
-    rustix::termios::tcgetattr(terminal).unwrap()
+fn start(role: &str) -> Playing {
+    Playing::start(&own_test("child"), &[(ROLE, role)])
 }
 
 #[test]
 fn the_guard_restores_the_terminal_when_dropped() {
-    let mut playing = Playing::start("ends");
+    let mut playing = start("ends");
     let seen = playing.until("raw;");
     assert!(
         seen.contains("size TerminalSize { cols: 93, rows: 31 };"),
         "{seen}"
     );
-    let raw = settings(&playing.descriptor);
+    let raw = playing.settings();
     assert!(!raw.local_modes.contains(LocalModes::ISIG));
     assert!(!raw.output_modes.contains(OutputModes::OPOST));
-    playing.press();
+    playing.press(b"x");
     assert!(playing.end());
 }
 
 #[test]
 fn a_panic_restores_the_terminal_before_its_message_is_printed() {
-    let mut playing = Playing::start("panics");
+    let mut playing = start("panics");
     playing.until("raw;");
-    playing.press();
+    playing.press(b"x");
     // Only a terminal that processes output makes CR LF of the message's line ends.
     playing.until("the message of a panic\r\n");
     assert!(playing.end());
@@ -142,13 +88,13 @@ fn a_panic_restores_the_terminal_before_its_message_is_printed() {
 
 #[test]
 fn a_panic_in_another_thread_restores_the_terminal_too() {
-    let mut playing = Playing::start("panics in another thread");
+    let mut playing = start("panics in another thread");
     playing.until("raw;");
-    playing.press();
+    playing.press(b"x");
     playing.until("went on;");
     assert!(playing.is_restored());
     // The terminal is in line mode again.
-    std::io::Write::write_all(&mut playing.terminal, b"\n").unwrap();
+    playing.press(b"\n");
     assert!(playing.end());
 }
 
