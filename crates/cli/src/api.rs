@@ -10,6 +10,7 @@ use ssm_session_aws::SecondFactor;
 use crate::args::AwsArgs;
 use crate::args::NetworkArgs;
 use crate::endpoint;
+use crate::settings::ConfigFile;
 use crate::settings::Mistakes;
 use crate::settings::Network;
 use crate::settings::Variables;
@@ -32,6 +33,7 @@ impl ApiSettings {
         args: AwsArgs,
         network: &NetworkArgs,
         variables: Variables<'_>,
+        file: &ConfigFile,
         mistakes: &mut Mistakes,
     ) -> Self {
         let mut keep = |option, checked: Option<Result<String, String>>| {
@@ -41,7 +43,7 @@ impl ApiSettings {
         let profile = keep("--profile", profile);
         let region = keep("--region", args.region.map(checks::region));
         let endpoint = keep("--endpoint-url", args.endpoint_url.map(checks::endpoint));
-        let network = Network::read(network, profile.as_deref(), variables, mistakes);
+        let network = Network::read(network, profile.as_deref(), variables, file, mistakes);
         Self {
             region,
             profile,

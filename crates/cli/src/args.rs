@@ -1,16 +1,18 @@
 //! The command line of our own; the one of AWS's plugin is in `compat`.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
 
-use clap::ArgAction;
 use clap::Parser;
 use clap::Subcommand;
 use ssm_session_proto::Secret;
 
+mod behaviour;
+mod log;
 mod network;
 mod ssh;
 
+pub(crate) use behaviour::BehaviourArgs;
+pub(crate) use log::LogArgs;
 pub(crate) use network::AwsArgs;
 pub(crate) use network::NetworkArgs;
 pub(crate) use ssh::SshArgs;
@@ -28,18 +30,6 @@ pub(crate) struct Args {
     pub log: LogArgs,
     #[command(subcommand)]
     pub command: Command,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct LogArgs {
-    /// Log what happens to standard error; twice for every message on the wire
-    ///
-    /// RUST_LOG, a list of `level` or `target=level`, wins over this.
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = LOGGING)]
-    pub verbose: u8,
-    /// Log to this file instead, which only you can read
-    #[arg(long, global = true, value_name = "FILE", help_heading = LOGGING)]
-    pub log_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,6 +98,8 @@ pub(crate) struct ConnectArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub network: NetworkArgs,
+    #[command(flatten)]
+    pub behaviour: BehaviourArgs,
     /// Allow a stream URL with ws:// to another machine
     ///
     /// Token and keystrokes then travel readable by everyone on the way. To this machine itself ws:// is always
@@ -120,8 +112,6 @@ pub(crate) struct ConnectArgs {
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
-
-const LOGGING: &str = "Logging";
 
 macro_rules! exit_statuses {
     () => {
@@ -151,6 +141,13 @@ Environment, also for use as a drop-in:
       as --allow-stream-host, separated by commas
   SSM_SESSION_STREAM_HOST
       as --stream-host
+  SSM_SESSION_ESCAPE_CHAR, SSM_SESSION_KEEPALIVE, SSM_SESSION_SILENCE,
+  SSM_SESSION_RESUME_FOR
+      as --escape-char, --keepalive, --silence and --resume-for
+  SSM_SESSION_LOG
+      a level (error to trace, 1 for debug, 0 for none): as --log
+  SSM_SESSION_LOG_FILE
+      as --log-file, for use as a drop-in alone
   SSM_PLUGIN_SKIP_CLIENT_CONFIGURE
       `true` leaves the session's connection unsigned; KMS, resuming and
       ending by the API still look for credentials when they need them
@@ -162,7 +159,12 @@ $XDG_CONFIG_HOME if that is set, on Windows below %APPDATA%
   allow-stream-hosts = [\"HOST\", ...]
       as --allow-stream-host
   stream-host = \"HOST[:PORT]\"
-      as --stream-host"
+      as --stream-host
+  escape-char = \"CHAR\", keepalive = SECONDS, silence = SECONDS,
+  resume-for = SECONDS
+      as the options of these names
+  log = \"LEVEL\"
+      as SSM_SESSION_LOG"
 );
 
 #[cfg(test)]
@@ -174,6 +176,21 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_session_names_the_ways_to_set_how_it_behaves() {
+        for command in ["ssh", "connect"] {
+            let help = Args::try_parse_from(["session-manager-plugin", command, "--help"]);
+            let help = help.unwrap_err().to_string();
+            for name in ["escape-char", "keepalive", "silence", "resume-for"] {
+                let variable = name.replace('-', "_").to_uppercase();
+                let variable = format!("SSM_SESSION_{variable}");
+                for words in [format!("--{name} <"), variable, format!("{name} = ")] {
+                    assert!(help.contains(&words), "{command}: {words}");
+                }
+            }
+        }
     }
 
     #[test]

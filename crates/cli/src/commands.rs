@@ -58,7 +58,7 @@ fn with_console<S, F: Future<Output = ExitStatus>>(
     streams: Streams,
     body: impl FnOnce(S, Console) -> F,
 ) -> anyhow::Result<ExitStatus> {
-    logging::start(&task.log)?;
+    logging::start(&task.log);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -145,15 +145,16 @@ async fn end_over_connection(start: SessionStart, options: Options) -> Result<()
     Ok(())
 }
 
-/// Ends a session by the API, within a time limit and whatever signals come. It is not an error of this program if that
-/// does not work.
-async fn terminate(control_plane: &dyn ControlPlane, session_id: &str) {
+/// Ends a session by the API, within a time limit and whatever signals come; whether that worked. It is not an error of
+/// this program if it did not.
+async fn terminate(control_plane: &dyn ControlPlane, session_id: &str) -> bool {
     let ending = control_plane.terminate_session(session_id);
     match tokio::time::timeout(TERMINATE_LIMIT, ending).await {
-        Ok(Ok(())) => tracing::debug!("the session was ended"),
-        Ok(Err(error)) => tracing::debug!(%error, "the session was not ended"),
-        Err(_) => tracing::debug!("the session was not ended in time"),
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::warn!(%error, "the session was not ended"),
+        Err(_) => tracing::warn!("the session was not ended in time"),
     }
+    false
 }
 
 /// What went wrong, and what to do next.
@@ -169,7 +170,10 @@ fn not_connected(error: ConnectError) -> String {
 
 /// Why there is no session.
 enum NoSession {
+    /// This time.
     Failed(String),
+    /// It would not help to try again.
+    Refused(String),
     Signalled(Signal),
 }
 
@@ -177,6 +181,7 @@ fn options(settings: &SessionSettings) -> Options {
     Options {
         target: settings.target.clone(),
         client_id: settings.client_id,
+        timeouts: settings.behaviour.timeouts,
         ..settings.api.options(settings.api.control_plane(None))
     }
 }

@@ -14,6 +14,7 @@ use ssm_session_terminal::one_line;
 
 use crate::api;
 use crate::api::ApiSettings;
+use crate::args::BehaviourArgs;
 use crate::args::NetworkArgs;
 use crate::endpoint;
 use crate::env_vars;
@@ -21,6 +22,8 @@ use crate::port::PortRequest;
 use crate::response::Response;
 use crate::response::kind;
 use crate::session::SessionSettings;
+use crate::settings::Behaviour;
+use crate::settings::ConfigFile;
 use crate::settings::Mistakes;
 use crate::settings::Network;
 use crate::settings::Variables;
@@ -59,6 +62,7 @@ pub(crate) fn is_drop_in(words: &[OsString]) -> bool {
         "-h",
         "--help",
         "--verbose",
+        "--log",
         "--log-file",
     ]
     .contains(&first)
@@ -163,8 +167,11 @@ fn start(
     let profile = rest
         .profile
         .filter(|profile| default.as_ref() != Some(profile));
+    let file = ConfigFile::read(variables, &mut mistakes);
     let args = NetworkArgs::default();
-    let network = Network::read(&args, profile.as_deref(), variables, &mut mistakes);
+    let network = Network::read(&args, profile.as_deref(), variables, &file, &mut mistakes);
+    let args = BehaviourArgs::default();
+    let behaviour = Behaviour::read(&args, variables, &file, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes.sentence());
     }
@@ -187,6 +194,7 @@ fn start(
             endpoint: rest.endpoint,
             network,
         },
+        behaviour,
         port: rest.request.port,
     })
 }

@@ -8,6 +8,9 @@ pub(crate) const START_SESSION_RESPONSE: &str = "AWS_SSM_START_SESSION_RESPONSE"
 /// The token for `connect`. Removed once read.
 pub(crate) const TOKEN: &str = "SSM_SESSION_TOKEN";
 
+/// The level of the user's own log, also in use as a drop-in; `1` for debug, `0` or `off` for no log.
+pub(crate) const LOG: &str = "SSM_SESSION_LOG";
+
 /// Log file in use as a drop-in, where there is no option for it.
 pub(crate) const LOG_FILE: &str = "SSM_SESSION_LOG_FILE";
 
@@ -19,6 +22,18 @@ pub(crate) const ALLOW_STREAM_HOSTS: &str = "SSM_SESSION_ALLOW_STREAM_HOSTS";
 
 /// Host, with or without a port, that takes the place of the stream URL's.
 pub(crate) const STREAM_HOST: &str = "SSM_SESSION_STREAM_HOST";
+
+/// The character that begins an escape, or `none`.
+pub(crate) const ESCAPE_CHAR: &str = "SSM_SESSION_ESCAPE_CHAR";
+
+/// Seconds between two pings.
+pub(crate) const KEEPALIVE: &str = "SSM_SESSION_KEEPALIVE";
+
+/// Seconds of silence after which a connection is lost.
+pub(crate) const SILENCE: &str = "SSM_SESSION_SILENCE";
+
+/// Seconds for which a lost connection is to be resumed.
+pub(crate) const RESUME_FOR: &str = "SSM_SESSION_RESUME_FOR";
 
 /// Path of the configuration file.
 pub(crate) const CONFIG: &str = "SSM_SESSION_CONFIG";

@@ -1,88 +1,163 @@
-//! The log: off unless asked for, never on standard output, never with a secret in it.
+//! The log: off unless asked for, never on standard output, never with a secret in it, never in the way of a session.
+//!
+//! The last events are kept in memory in any case, for the report of a crash.
 
-use std::fs::File;
-use std::fs::OpenOptions;
 use std::io;
-use std::io::IsTerminal as _;
-use std::io::Write;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use ssm_session_aws::SECRETIVE_TARGETS;
-use ssm_session_terminal::is_raw;
+use ssm_session_terminal::one_line;
+use tracing::Level;
 use tracing::Metadata;
+use tracing::Subscriber;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::FilterExt as _;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::registry::LookupSpan;
 
-/// What is logged, and where to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LogSettings {
-    /// How often `-v` was given.
-    pub verbose: u8,
-    /// `RUST_LOG`.
-    pub filter: Option<String>,
-    pub file: Option<PathBuf>,
-}
+mod appender;
+mod line;
+mod queue;
+mod recent;
+mod rotated;
+mod settings;
+mod standard_error;
+mod writer;
 
-/// Starts the log, if there is to be one.
-///
-/// # Errors
-///
-/// When the file cannot be opened or made private.
-pub(crate) fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = settings
-        .filter
-        .as_deref()
-        .filter(|filter| !filter.is_empty());
-    if settings.verbose == 0 && filter.is_none() && settings.file.is_none() {
-        return Ok(());
-    }
-    let writer = match &settings.file {
-        Some(path) => {
-            let file = open(path)
-                .with_context(|| format!("the log file {} cannot be used", path.display()))?;
-            BoxMakeWriter::new(Mutex::new(file))
+use line::LineFormat;
+use line::SESSION_SPAN;
+use queue::Queue;
+use recent::Recent;
+pub(crate) use recent::recent_events;
+use rotated::RotatedLog;
+pub(crate) use settings::Destination;
+pub(crate) use settings::LogSettings;
+use standard_error::StandardError;
+use writer::LogWriter;
+use writer::Sink;
+
+/// Starts the log, if there is to be one, and the memory of the last events. A log that cannot be written is no reason not
+/// to run: the user is told, and the program goes on.
+pub(crate) fn start(settings: &LogSettings) {
+    let is_first = match sink(&settings.destination) {
+        Some(sink) => {
+            let layer = lines(settings, begin(sink, settings.is_told)).boxed();
+            let kept = filter_fn(recent::is_kept).with_max_level_hint(LevelFilter::DEBUG);
+            let recent = Recent.with_filter(kept);
+            tracing::subscriber::set_global_default(
+                tracing_subscriber::registry().with(recent).with(layer),
+            )
         }
-        None => BoxMakeWriter::new(StandardError),
+        None => tracing::subscriber::set_global_default(Recent),
     };
-    let parsed = filter.map(str::parse::<Targets>);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(writer);
-    let targets = match &parsed {
-        Some(Ok(targets)) => targets.clone(),
-        Some(Err(_)) | None => targets(settings.verbose),
-    };
-    tracing_subscriber::registry()
-        .with(layer)
-        .with(targets)
-        .with(filter_fn(is_free_of_secrets))
-        .init();
-    if let Some(Err(error)) = parsed {
+    debug_assert!(is_first.is_ok(), "the log is started once");
+    if let Some(Err(error)) = settings.targets() {
         // It is often set for other programs, whose filters know more than ours.
         tracing::warn!(%error, "RUST_LOG is not a list of `level` or `target=level`, and ignored");
     }
-    Ok(())
 }
 
-/// Our own crates by the number of `-v`, the others only when something is wrong: what they say at finer levels is not
-/// ours to keep secrets out of.
-fn targets(verbose: u8) -> Targets {
-    let ours = match verbose {
-        0 | 1 => LevelFilter::DEBUG,
-        2.. => LevelFilter::TRACE,
+/// Writes what is left of the log, as far as that can be done within a moment.
+pub(crate) fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.close(FINISH_LIMIT);
+    }
+}
+
+fn sink(destination: &Option<Destination>) -> Option<Sink> {
+    Some(match destination.as_ref()? {
+        Destination::StandardError => Sink::StandardError,
+        Destination::File(path) => Sink::Named {
+            path: path.clone(),
+            file: None,
+        },
+        Destination::StateFolder(Some(place)) => Sink::Rotated(RotatedLog::new(place.clone())),
+        Destination::StateFolder(None) => Sink::Nowhere,
+    })
+}
+
+/// Starts the thread that writes. Where it cannot be had, lines go nowhere.
+fn begin(sink: Sink, is_told: bool) -> Arc<Queue> {
+    let queue = Arc::new(Queue::default());
+    let is_wanted = is_told || matches!(sink, Sink::StandardError);
+    let user = is_wanted.then(StandardError::open).and_then(Result::ok);
+    let started = std::thread::Builder::new().name("log".to_owned()).spawn({
+        let queue = Arc::clone(&queue);
+        move || LogWriter::new(sink, user).run(&queue)
+    });
+    if started.is_ok() {
+        // Set once, as the log is started once.
+        QUEUE.get_or_init(|| Arc::clone(&queue));
+    } else {
+        queue.close(Duration::ZERO);
+    }
+    queue
+}
+
+fn lines<S>(settings: &LogSettings, queue: Arc<Queue>) -> impl tracing_subscriber::Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let targets = match settings.targets() {
+        Some(Ok(targets)) => targets,
+        Some(Err(_)) | None => targets(settings.level),
     };
+    // The hints let events that nobody wants cost nothing.
+    let spans = filter_fn(is_session_span).with_max_level_hint(LevelFilter::INFO);
+    let allowed = filter_fn(is_free_of_secrets).with_max_level_hint(LevelFilter::TRACE);
+    let filter = targets.or(spans).and(allowed);
+    tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .event_format(LineFormat::default())
+        .with_writer(move || Feeder(Arc::clone(&queue)))
+        .with_filter(filter)
+}
+
+/// Puts lines into the queue.
+struct Feeder(Arc<Queue>);
+
+impl io::Write for Feeder {
+    /// Takes a whole event, as `tracing-subscriber` hands it over.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let mut line = one_line(&text);
+        if line.len() > LONGEST {
+            line.truncate(line.floor_char_boundary(LONGEST));
+            line.push('…');
+        }
+        line.push('\n');
+        self.0.put(line);
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Our own crates at the level that was asked for, the others only when something is wrong: what they say at finer levels
+/// is not ours to keep secrets out of.
+fn targets(level: LevelFilter) -> Targets {
     Targets::new()
-        .with_default(LevelFilter::WARN)
-        .with_target("session_manager_plugin", ours)
-        .with_target("ssm_session", ours)
+        .with_default(LevelFilter::WARN.min(level))
+        .with_targets(OURS.map(|ours| (ours, level)))
+}
+
+fn is_ours(target: &str) -> bool {
+    OURS.iter().any(|ours| target.starts_with(ours))
+}
+
+/// The span that says which session a line belongs to, which it is to say at any level.
+fn is_session_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span()
+        && metadata.name() == SESSION_SPAN
+        && *metadata.level() <= Level::INFO
+        && is_ours(metadata.target())
 }
 
 /// Whether an event can be logged whatever the user asked for.
@@ -93,76 +168,24 @@ fn is_free_of_secrets(event: &Metadata<'_>) -> bool {
         .any(|secretive| target.starts_with(secretive))
 }
 
-/// Opens a file to append to that only its owner can read, also when it was there before.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(PRIVATE);
-    }
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let metadata = file.metadata()?;
-        if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(std::fs::Permissions::from_mode(PRIVATE))?;
-        }
-    }
-    Ok(file)
-}
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
-#[cfg(unix)]
-const PRIVATE: u32 = 0o600;
+/// What the targets of this program and its libraries begin with.
+const OURS: [&str; 2] = ["session_manager_plugin", "ssm_session"];
 
-/// Standard error, with the line ends a terminal in raw mode needs.
-struct StandardError;
+/// Bytes of a line. What is longer is some peer's text.
+const LONGEST: usize = 4096;
 
-impl<'a> MakeWriter<'a> for StandardError {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        Self
-    }
-}
-
-impl Write for StandardError {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut stderr = io::stderr().lock();
-        if is_raw() && stderr.is_terminal() {
-            stderr.write_all(&with_returns(line))?;
-        } else {
-            stderr.write_all(line)?;
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn with_returns(line: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(line.len() + 1);
-    for byte in line {
-        if *byte == b'\n' {
-            bytes.push(b'\r');
-        }
-        bytes.push(*byte);
-    }
-    bytes
-}
+/// For what is left to write at the end: a disk at work takes milliseconds, and the user waits for it.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing::Level;
 
     #[test]
     fn our_crates_are_logged_and_others_only_when_something_is_wrong() {
-        let targets = targets(2);
+        let targets = targets(LevelFilter::TRACE);
         for ours in [
             "ssm_session_proto::session",
             "ssm_session::driver",
@@ -175,30 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn one_v_leaves_the_wire_out() {
-        assert!(targets(1).would_enable("ssm_session", &Level::DEBUG));
-        assert!(!targets(1).would_enable("ssm_session", &Level::TRACE));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_log_file_is_private_even_if_it_was_not_before() {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("log");
-        std::fs::write(&path, "old\n").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        open(&path).unwrap().write_all(b"new\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old\nnew\n");
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+    fn debug_leaves_the_wire_out() {
+        let targets = targets(LevelFilter::DEBUG);
+        assert!(targets.would_enable("ssm_session", &Level::DEBUG));
+        assert!(!targets.would_enable("ssm_session", &Level::TRACE));
     }
 
     #[test]
-    fn lines_for_raw_terminals_return_to_the_margin() {
-        assert_eq!(with_returns(b"a\nb\n"), b"a\r\nb\r\n");
+    fn who_asks_for_errors_alone_gets_no_warnings_of_others() {
+        let targets = targets(LevelFilter::ERROR);
+        assert!(!targets.would_enable("hyper::client", &Level::WARN));
+        assert!(targets.would_enable("hyper::client", &Level::ERROR));
     }
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::api::ApiSettings;
 use crate::port::PortRequest;
+use crate::settings::Behaviour;
 
 /// A session that has been started, and all that is needed to connect to it.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct SessionSettings {
     pub target: Option<String>,
     pub client_id: Option<Uuid>,
     pub api: ApiSettings,
+    pub behaviour: Behaviour,
     pub port: PortRequest,
 }
 
@@ -64,6 +66,7 @@ mod tests {
             target: None,
             client_id: None,
             api: ApiSettings::default(),
+            behaviour: Behaviour::default(),
             port: PortRequest::default(),
         }
     }

@@ -4,29 +4,32 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
 use std::io::BufRead;
-use std::path::PathBuf;
 
 use clap::Parser as _;
 use ssm_session_proto::CLIENT_VERSION;
 
 use crate::args::Args;
 use crate::args::Command;
-use crate::args::LogArgs;
 use crate::compat;
 use crate::env_vars;
 use crate::logging::LogSettings;
 use crate::session::SessionSettings;
 
+mod behaviour;
 pub(crate) mod checks;
 mod config_file;
 mod connect;
 #[cfg(test)]
 mod hostile;
+mod log;
 mod mistakes;
 mod network;
+mod placed;
 mod ssh;
 mod variables;
 
+pub(crate) use behaviour::Behaviour;
+pub(crate) use config_file::ConfigFile;
 pub(crate) use mistakes::Mistakes;
 pub(crate) use network::Network;
 pub(crate) use network::refusal;
@@ -48,6 +51,18 @@ pub(crate) enum Task {
     Connect(Box<SessionTask<SessionSettings>>),
     /// Start a session and run it in our own manner.
     Ssh(Box<SessionTask<SshSettings>>),
+}
+
+impl Task {
+    /// What this program is used as, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Print(_) | Self::Refuse(_) | Self::Usage(_) => "a text",
+            Self::DropIn(_) => "drop-in",
+            Self::Connect(_) => "connect",
+            Self::Ssh(_) => "ssh",
+        }
+    }
 }
 
 /// A session to run, and where its log goes.
@@ -81,8 +96,6 @@ pub(crate) fn read() -> Task {
 struct Environment {
     response: Option<OsString>,
     token: Option<OsString>,
-    rust_log: Option<String>,
-    log_file: Option<PathBuf>,
 }
 
 impl Environment {
@@ -92,10 +105,6 @@ impl Environment {
         Self {
             response: take_variable(response),
             token: take_variable(OsStr::new(env_vars::TOKEN)),
-            rust_log: std::env::var(env_vars::RUST_LOG).ok(),
-            log_file: std::env::var_os(env_vars::LOG_FILE)
-                .filter(|file| !file.is_empty())
-                .map(PathBuf::from),
         }
     }
 }
@@ -125,17 +134,13 @@ fn task(
     if compat::is_drop_in(&words) {
         return match compat::read(&words, environment.response, variables) {
             compat::Call::Text(text) => Task::Print(text),
-            compat::Call::Start(session) => Task::DropIn(Box::new(SessionTask {
-                session: *session,
-                log: LogSettings {
-                    verbose: 0,
-                    // Standard error is taken for the remote command's, and RUST_LOG is often set for other programs.
-                    filter: environment
-                        .rust_log
-                        .filter(|_| environment.log_file.is_some()),
-                    file: environment.log_file,
-                },
-            })),
+            compat::Call::Start(session) => {
+                let log = |file: &_, mistakes: &mut _| log::of_drop_in(variables, file, mistakes);
+                match with_log(*session, variables, log) {
+                    Ok(task) => Task::DropIn(Box::new(task)),
+                    Err(mistakes) => Task::Print(compat::cannot_start(&mistakes.sentence())),
+                }
+            }
         };
     }
     if compat::is_long_version(&words) {
@@ -145,28 +150,42 @@ fn task(
         Ok(args) => args,
         Err(error) => return Task::Usage(error),
     };
-    let log = log_settings(args.log, environment.rust_log);
+    let log = |file: &_, mistakes: &mut _| log::of_command(&args.log, variables, file, mistakes);
     match args.command {
         Command::Version => Task::Print(long_version()),
         Command::Connect(connect) => {
             let (response, token) = (environment.response, environment.token);
-            match connect::resolve(*connect, response, token, variables, stdin) {
-                Ok(session) => Task::Connect(Box::new(SessionTask { session, log })),
+            match connect::resolve(*connect, response, token, variables, stdin)
+                .and_then(|session| with_log(session, variables, log))
+            {
+                Ok(task) => Task::Connect(Box::new(task)),
                 Err(mistakes) => Task::Refuse(mistakes.list("connect")),
             }
         }
-        Command::Ssh(ssh) => match ssh::resolve(*ssh, variables) {
-            Ok(session) => Task::Ssh(Box::new(SessionTask { session, log })),
-            Err(mistakes) => Task::Refuse(mistakes.list("ssh")),
-        },
+        Command::Ssh(ssh) => {
+            match ssh::resolve(*ssh, variables)
+                .and_then(|session| with_log(session, variables, log))
+            {
+                Ok(task) => Task::Ssh(Box::new(task)),
+                Err(mistakes) => Task::Refuse(mistakes.list("ssh")),
+            }
+        }
     }
 }
 
-fn log_settings(args: LogArgs, filter: Option<String>) -> LogSettings {
-    LogSettings {
-        verbose: args.verbose,
-        filter,
-        file: args.log_file,
+/// A session that can be run, and its log.
+fn with_log<S>(
+    session: S,
+    variables: Variables<'_>,
+    log: impl FnOnce(&ConfigFile, &mut Mistakes) -> LogSettings,
+) -> Result<SessionTask<S>, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let file = ConfigFile::read(variables, &mut mistakes);
+    let log = log(&file, &mut mistakes);
+    if mistakes.is_empty() {
+        Ok(SessionTask { session, log })
+    } else {
+        Err(mistakes)
     }
 }
 
@@ -181,7 +200,10 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+
     use super::*;
+    use crate::logging::Destination;
 
     const RESPONSE: &str =
         r#"{"SessionId":"s-1","StreamUrl":"wss://localhost/x","TokenValue":"AAEAA"}"#;
@@ -220,30 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_in_logs_only_to_a_file_that_was_named_for_it() {
-        let task = |log_file: Option<&str>| {
-            let environment = Environment {
-                rust_log: Some("trace".to_owned()),
-                log_file: log_file.map(PathBuf::from),
-                ..Environment::default()
-            };
-            match read(&[RESPONSE, "us-east-1", "StartSession"], environment) {
-                Task::DropIn(task) => task.log,
-                task => panic!("{task:?}"),
-            }
-        };
-        assert_eq!(task(None), LogSettings::default());
-        assert_eq!(
-            task(Some("log")),
-            LogSettings {
-                verbose: 0,
-                filter: Some("trace".to_owned()),
-                file: Some("log".into()),
-            }
-        );
-    }
-
-    #[test]
     fn log_options_are_taken_on_either_side_of_the_command() {
         for words in [
             &["-vv", "--log-file", "log", "connect", RESPONSE][..],
@@ -252,8 +250,9 @@ mod tests {
             let Task::Connect(task) = read(words, Environment::default()) else {
                 panic!("{words:?}")
             };
-            assert_eq!(task.log.verbose, 2);
-            assert_eq!(task.log.file.as_deref(), Some(std::path::Path::new("log")));
+            assert_eq!(task.log.level, LevelFilter::TRACE);
+            let file = Destination::File("log".into());
+            assert_eq!(task.log.destination, Some(file));
         }
     }
 

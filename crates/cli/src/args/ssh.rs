@@ -4,6 +4,7 @@ use ssm_session_proto::Secret;
 
 use super::AFTER_HELP;
 use super::AwsArgs;
+use super::BehaviourArgs;
 use super::EXIT_STATUSES;
 use super::NetworkArgs;
 use super::secret;
@@ -41,4 +42,12 @@ pub(crate) struct SshArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub network: NetworkArgs,
+    #[command(flatten)]
+    pub behaviour: BehaviourArgs,
+    /// Start another session for a forward whose session ended by itself or cannot be resumed
+    ///
+    /// The port stays open, connections to it wait, and those of the old session are ended. New sessions are tried for as
+    /// long as --resume-for says.
+    #[arg(long)]
+    pub restart: bool,
 }

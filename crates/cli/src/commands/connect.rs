@@ -2,7 +2,6 @@
 
 use ssm_session_terminal::Console;
 
-use super::NoSession;
 use super::abandon;
 use super::open_started;
 use super::own;
@@ -28,9 +27,11 @@ async fn converse(
     match open_started(console, settings).await {
         Ok(session) => {
             let target = settings.shown_target();
-            own::converse(console, session, &target, listener, &settings.port).await
+            let mut setup = own::setup(listener, &settings.port, &settings.behaviour);
+            own::converse(console, session, &target, &mut setup)
+                .await
+                .into()
         }
-        Err(NoSession::Failed(reason)) => (ExitStatus::Failed, Some(reason)),
-        Err(NoSession::Signalled(signal)) => (ExitStatus::Signal(signal), None),
+        Err(no_session) => own::without_session(no_session),
     }
 }

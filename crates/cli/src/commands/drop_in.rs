@@ -35,6 +35,11 @@ pub(super) fn run(task: SessionTask<SessionSettings>) -> ExitStatus {
 
 async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus {
     let id = settings.shown_id();
+    // The AWS CLI waits for this program, and killed it would leave a forward to nobody. The commands of our own belong to
+    // their user, who may want one to outlive its shell (`nohup`).
+    if let Err(error) = console.follow_caller() {
+        tracing::warn!(%error, "the caller's end cannot be watched for");
+    }
     console.print(&compat::starting(&id)).await;
     converse(&id, &settings, &mut console).await;
     console.close().await;
@@ -44,7 +49,7 @@ async fn session(settings: SessionSettings, mut console: Console) -> ExitStatus 
 async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
     let texts = PluginTexts {
         shown_id: id.to_owned(),
-        at_terminal: io::stdin().is_terminal(),
+        at_terminal: io::stdin().is_terminal() && io::stdout().is_terminal(),
     };
     let listener = match settings.port.listen() {
         Ok(listener) => listener,
@@ -61,7 +66,7 @@ async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
                 listener,
                 is_port: settings.port.is_port,
                 stop_ends: true,
-                ..Setup::default()
+                escape: settings.behaviour.escape,
             };
             let agent = format!("the agent on {} to answer", settings.shown_target());
             let outcome = console.run_with(session, agent, &mut setup).await;
@@ -73,7 +78,10 @@ async fn converse(id: &str, settings: &SessionSettings, console: &mut Console) {
             }
             ending(id, &outcome)
         }
-        Err(NoSession::Failed(reason)) => compat::cannot_start(&reason),
+        Err(NoSession::Failed(reason) | NoSession::Refused(reason)) => {
+            tracing::error!(reason, "there is no session");
+            compat::cannot_start(&reason)
+        }
         Err(NoSession::Signalled(_)) => compat::ending(id, ""),
     };
     console.print(&text).await;

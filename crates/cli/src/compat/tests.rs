@@ -63,6 +63,7 @@ fn our_own_commands_and_options_are_ours() {
         &["-v"],
         &["-vv", "connect"],
         &["--verbose", "connect"],
+        &["--log", "connect"],
         &["--log-file", "x", "connect"],
         &["--log-file=x", "connect"],
         &["--version", "--verbose"],
@@ -173,6 +174,8 @@ fn the_environment_says_how_aws_is_reached() {
         settings.unwrap().api.network.unsigned
     };
     assert!(skips("true") && !skips("") && !skips("false"));
+    let silence = start("SSM_SESSION_SILENCE", "20").unwrap();
+    assert_eq!(silence.behaviour.timeouts.silence.as_secs(), 20);
     for (name, value) in [
         ("AWS_CA_BUNDLE", "/nonexistent/ca.pem"),
         ("SSL_CERT_FILE", "/nonexistent/ca.pem"),
@@ -181,11 +184,19 @@ fn the_environment_says_how_aws_is_reached() {
         ("SSM_SESSION_STREAM_HOST", "a b"),
     ] {
         let text = start(name, value).unwrap_err();
+        assert!(text.contains(value), "{text}");
         let expected = format!("Cannot perform start session: {name}: ");
-        assert!(
-            text.starts_with(&expected) && text.contains(value),
-            "{text}"
-        );
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    for (name, value) in [
+        ("SSM_SESSION_ESCAPE_CHAR", "ab"),
+        ("SSM_SESSION_KEEPALIVE", "0"),
+        ("SSM_SESSION_SILENCE", "15"),
+        ("SSM_SESSION_RESUME_FOR", "1 h"),
+    ] {
+        let text = start(name, value).unwrap_err();
+        let expected = format!("Cannot perform start session: {name}: ");
+        assert!(text.starts_with(&expected), "{text}");
     }
 }
 

@@ -11,12 +11,12 @@ use super::cannot_start;
 use crate::report;
 
 /// The words of AWS's plugin. Where it has none, there are none, for callers read standard output; only a user at a
-/// terminal is told when the connection is lost.
+/// terminal is told when the far end cannot be reached.
 #[derive(Debug)]
 pub(crate) struct PluginTexts {
     /// As it is shown to the user.
     pub shown_id: String,
-    /// Whether a user, and no program, sits at the other end of standard input.
+    /// Whether a user, and no program, sits at the other end of standard input and output.
     pub at_terminal: bool,
 }
 
@@ -41,7 +41,12 @@ impl Texts for PluginTexts {
             News::Refused => REFUSED.to_owned(),
             News::Ending => "Terminate signal received, exiting.\n".to_owned(),
             News::CannotListen(_) => cannot_start(&news.to_string()),
-            News::Disconnected { .. } | News::Reconnected { .. } if self.at_terminal => {
+            News::Disconnected { .. }
+            | News::Reconnected { .. }
+            | News::Unresponsive { .. }
+            | News::Responsive { .. }
+                if self.at_terminal =>
+            {
                 report::line(&news.to_string())
             }
             _ => return None,
@@ -61,17 +66,23 @@ const REFUSED: &str = "\nConnection to destination port failed, check SSM Agent 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+    use std::time::UNIX_EPOCH;
 
     use ssm_session_terminal::CannotListen;
+    use ssm_session_terminal::EscapeChar;
+    use ssm_session_terminal::WayOut;
 
     use super::*;
 
     fn text(news: &News<'_>) -> Option<String> {
-        let texts = PluginTexts {
+        texts(false).text(news)
+    }
+
+    fn texts(at_terminal: bool) -> PluginTexts {
+        PluginTexts {
             shown_id: "s-1".to_owned(),
-            at_terminal: false,
-        };
-        texts.text(news)
+            at_terminal,
+        }
     }
 
     #[tokio::test]
@@ -104,6 +115,45 @@ mod tests {
     }
 
     #[test]
+    fn what_the_plugin_has_no_words_for_is_told_at_a_terminal_alone() {
+        let after = Duration::from_secs(5);
+        let way_out = WayOut {
+            interrupt: true,
+            escape: EscapeChar::NONE,
+        };
+        for (news, words) in [
+            (
+                News::Disconnected {
+                    at: UNIX_EPOCH,
+                    reason: "it broke",
+                    way_out,
+                },
+                "the connection is lost since 00:00:00 UTC; press Ctrl-C",
+            ),
+            (News::Reconnected { after }, "reconnected after 5 s"),
+            (
+                News::Unresponsive {
+                    at: UNIX_EPOCH,
+                    way_out,
+                },
+                "the node has taken nothing since 00:00:00 UTC",
+            ),
+            (
+                News::Responsive { after },
+                "the node answers again after 5 s",
+            ),
+        ] {
+            assert_eq!(text(&news), None);
+            let told = texts(true).text(&news).unwrap();
+            let expected = format!("session-manager-plugin: {words}");
+            assert!(
+                told.starts_with(&expected) && told.ends_with('\n'),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
     fn the_other_texts_are_the_plugins_to_the_letter() {
         let accepted = |form| text(&News::Accepted { form }).unwrap();
         assert_eq!(
@@ -116,8 +166,6 @@ mod tests {
         );
         assert_eq!(text(&News::Refused).unwrap(), REFUSED);
         assert_eq!(text(&News::Overrun), None);
-        let after = Duration::from_secs(5);
-        assert_eq!(text(&News::Reconnected { after }), None);
         let error = CannotListen::NoUnixSockets("/x".to_owned());
         let told = text(&News::CannotListen(&error)).unwrap();
         assert!(

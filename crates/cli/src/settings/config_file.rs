@@ -9,12 +9,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::mistakes::Mistakes;
+use super::placed::Placed;
 use super::variables::Variables;
 use crate::env_vars;
 
 /// What the configuration file says; nothing where there is none.
 #[derive(Debug, Default)]
-pub(super) struct ConfigFile {
+pub(crate) struct ConfigFile {
     path: PathBuf,
     text: String,
     keys: Keys,
@@ -25,18 +26,16 @@ pub(super) struct ConfigFile {
 struct Keys {
     allow_stream_hosts: Vec<Spanned<String>>,
     stream_host: Option<Spanned<String>>,
-}
-
-/// A value of the file, and where it stands there, for the mistake it may be.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Placed<'a> {
-    pub(super) value: &'a str,
-    pub(super) place: String,
+    escape_char: Option<Spanned<String>>,
+    keepalive: Option<Spanned<i64>>,
+    silence: Option<Spanned<i64>>,
+    resume_for: Option<Spanned<i64>>,
+    log: Option<Spanned<String>>,
 }
 
 impl ConfigFile {
     /// Reads the file that the environment names, or else the one at the usual place, if there is one.
-    pub(super) fn read(variables: Variables<'_>, mistakes: &mut Mistakes) -> Self {
+    pub(crate) fn read(variables: Variables<'_>, mistakes: &mut Mistakes) -> Self {
         let named = variables.path(env_vars::CONFIG);
         let is_named = named.is_some();
         let Some(path) = named.or_else(|| usual_place(variables)) else {
@@ -60,7 +59,7 @@ impl ConfigFile {
         Self::parse(path, text, mistakes)
     }
 
-    fn parse(path: PathBuf, text: String, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn parse(path: PathBuf, text: String, mistakes: &mut Mistakes) -> Self {
         let keys = toml::from_str(&text).map_err(|error| {
             let place = place(&path, &text, error.span());
             mistakes.add(
@@ -75,25 +74,50 @@ impl ConfigFile {
         }
     }
 
-    pub(super) fn allowed_hosts(&self) -> impl Iterator<Item = Placed<'_>> {
+    pub(super) fn allowed_hosts(&self) -> impl Iterator<Item = Placed> {
         self.keys
             .allow_stream_hosts
             .iter()
             .map(|host| self.placed("allow-stream-hosts", host))
     }
 
-    pub(super) fn stream_host(&self) -> Option<Placed<'_>> {
+    pub(super) fn stream_host(&self) -> Option<Placed> {
         let host = self.keys.stream_host.as_ref()?;
         Some(self.placed("stream-host", host))
     }
 
-    fn placed<'a>(&self, key: &str, value: &'a Spanned<String>) -> Placed<'a> {
+    pub(super) fn escape_char(&self) -> Option<Placed> {
+        let escape = self.keys.escape_char.as_ref()?;
+        Some(self.placed("escape-char", escape))
+    }
+
+    pub(super) fn keepalive(&self) -> Option<Placed> {
+        let seconds = self.keys.keepalive.as_ref()?;
+        Some(self.placed("keepalive", seconds))
+    }
+
+    pub(super) fn silence(&self) -> Option<Placed> {
+        let seconds = self.keys.silence.as_ref()?;
+        Some(self.placed("silence", seconds))
+    }
+
+    pub(super) fn resume_for(&self) -> Option<Placed> {
+        let seconds = self.keys.resume_for.as_ref()?;
+        Some(self.placed("resume-for", seconds))
+    }
+
+    pub(super) fn log(&self) -> Option<Placed> {
+        let level = self.keys.log.as_ref()?;
+        Some(self.placed("log", level))
+    }
+
+    fn placed(&self, key: &str, value: &Spanned<impl ToString>) -> Placed {
         Placed {
             place: format!(
                 "{}, {key}",
                 place(&self.path, &self.text, Some(value.span()))
             ),
-            value: value.get_ref(),
+            value: value.get_ref().to_string(),
         }
     }
 }
@@ -149,7 +173,7 @@ mod tests {
                 .unwrap();
         let hosts: Vec<_> = file
             .allowed_hosts()
-            .map(|host| (host.value.to_owned(), host.place))
+            .map(|host| (host.value, host.place))
             .collect();
         let place = |line| format!("/c.toml line {line}, allow-stream-hosts");
         assert_eq!(
@@ -158,7 +182,7 @@ mod tests {
         );
         let host = file.stream_host().unwrap();
         assert_eq!(
-            (host.value, host.place.as_str()),
+            (host.value.as_str(), host.place.as_str()),
             ("d:1", "/c.toml line 6, stream-host")
         );
     }

@@ -12,7 +12,9 @@ use ssm_session_proto::Secret;
 use ssm_session_proto::SessionType;
 use uuid::Uuid;
 
+use super::behaviour::Behaviour;
 use super::checks;
+use super::config_file::ConfigFile;
 use super::mistakes::Mistakes;
 use super::network::refusal;
 use super::variables::Variables;
@@ -64,7 +66,9 @@ pub(super) fn resolve(
         let parsed = Uuid::parse_str(&id).map_err(|_| "is not a UUID");
         given.mistakes.keep("--client-id", parsed)
     });
-    let mut api = given.api(args.aws, &args.network, variables);
+    let file = ConfigFile::read(variables, &mut given.mistakes);
+    let behaviour = Behaviour::read(&args.behaviour, variables, &file, &mut given.mistakes);
+    let mut api = given.api(args.aws, &args.network, variables, &file);
     api.region = api::region(api.region, stream_url.as_deref().unwrap_or_default());
     if args.allow_plain {
         api.network.policy = api.network.policy.allow_plain();
@@ -84,6 +88,7 @@ pub(super) fn resolve(
                 target,
                 client_id,
                 api,
+                behaviour,
                 port: PortRequest::new(document.as_deref(), session_type.as_deref(), &parameters),
             })
         }
@@ -209,13 +214,14 @@ impl Given {
         args: AwsArgs,
         network: &NetworkArgs,
         variables: Variables<'_>,
+        file: &ConfigFile,
     ) -> ApiSettings {
         let args = AwsArgs {
             profile: self.option("--profile", "Profile", args.profile),
             region: self.option("--region", "Region", args.region),
             endpoint_url: self.option("--endpoint-url", "EndpointUrl", args.endpoint_url),
         };
-        ApiSettings::read(args, network, variables, &mut self.mistakes)
+        ApiSettings::read(args, network, variables, file, &mut self.mistakes)
     }
 
     fn token(&mut self, option: Option<Secret>, variable: Option<OsString>) -> Option<Secret> {

@@ -13,6 +13,7 @@ use ssm_session::Trust;
 
 use super::config_file::ConfigFile;
 use super::mistakes::Mistakes;
+use super::placed::Placed;
 use super::variables::Variables;
 use crate::args::NetworkArgs;
 use crate::env_vars;
@@ -33,6 +34,7 @@ impl Network {
         args: &NetworkArgs,
         profile: Option<&str>,
         variables: Variables<'_>,
+        file: &ConfigFile,
         mistakes: &mut Mistakes,
     ) -> Self {
         let proxies = mistakes
@@ -45,7 +47,7 @@ impl Network {
         let skips = variables.text(env_vars::SKIP_CLIENT_CONFIGURE, mistakes);
         Self {
             connector: Connector::new(trust, Timeouts::default()).with_proxies(proxies),
-            policy: policy(args, variables, mistakes),
+            policy: policy(args, variables, file, mistakes),
             unsigned: skips.is_some_and(|value| value.eq_ignore_ascii_case("true")),
         }
     }
@@ -85,8 +87,12 @@ fn readable<T>(path: &Path, read: io::Result<T>) -> Result<T, String> {
 /// Whether the store of the system is that of OpenSSL, which the variable names.
 const SYSTEM_HEEDS_SSL_CERT_FILE: bool = cfg!(all(unix, not(target_vendor = "apple")));
 
-fn policy(args: &NetworkArgs, variables: Variables<'_>, mistakes: &mut Mistakes) -> StreamPolicy {
-    let file = ConfigFile::read(variables, mistakes);
+fn policy(
+    args: &NetworkArgs,
+    variables: Variables<'_>,
+    file: &ConfigFile,
+    mistakes: &mut Mistakes,
+) -> StreamPolicy {
     let mut policy = StreamPolicy::default();
     let allow = |policy: &mut StreamPolicy, place: &str, host: &str, mistakes: &mut Mistakes| {
         if let Some(wider) = mistakes.keep(place, policy.clone().allow_host(host)) {
@@ -102,17 +108,13 @@ fn policy(args: &NetworkArgs, variables: Variables<'_>, mistakes: &mut Mistakes)
         allow(&mut policy, env_vars::ALLOW_STREAM_HOSTS, host, mistakes);
     }
     for host in file.allowed_hosts() {
-        allow(&mut policy, &host.place, host.value, mistakes);
+        allow(&mut policy, &host.place, &host.value, mistakes);
     }
-    let variable = variables.text(env_vars::STREAM_HOST, mistakes);
-    let replacement = match (&args.stream_host, &variable, file.stream_host()) {
-        (Some(host), _, _) => Some((host.as_str(), "--stream-host".to_owned())),
-        (None, Some(host), _) => Some((host.as_str(), env_vars::STREAM_HOST.to_owned())),
-        (None, None, Some(host)) => Some((host.value, host.place)),
-        (None, None, None) => None,
-    };
-    if let Some((host, place)) = replacement {
-        let replaced = mistakes.keep(place, policy.clone().replace_host(host));
+    let replacement = Placed::option("--stream-host", args.stream_host.as_deref())
+        .or_else(|| variables.placed(env_vars::STREAM_HOST, mistakes))
+        .or_else(|| file.stream_host());
+    if let Some(Placed { value, place }) = replacement {
+        let replaced = mistakes.keep(place, policy.clone().replace_host(&value));
         policy = replaced.unwrap_or(policy);
     }
     policy

@@ -7,6 +7,8 @@ use ssm_session::StartRequest;
 use ssm_session_proto::Secret;
 use ssm_session_terminal::one_line;
 
+use super::behaviour::Behaviour;
+use super::config_file::ConfigFile;
 use super::mistakes::Mistakes;
 use super::variables::Variables;
 use crate::api::ApiSettings;
@@ -22,7 +24,10 @@ mod target;
 pub(crate) struct SshSettings {
     pub request: StartRequest,
     pub api: ApiSettings,
+    pub behaviour: Behaviour,
     pub port: PortRequest,
+    /// Whether a forward outlives its session.
+    pub restart: bool,
 }
 
 impl SshSettings {
@@ -59,7 +64,12 @@ pub(super) fn resolve(args: SshArgs, variables: Variables<'_>) -> Result<SshSett
         Some(text) => parameters(text, &mut mistakes),
         None => BTreeMap::new(),
     };
-    let api = ApiSettings::read(args.aws, &args.network, variables, &mut mistakes);
+    let file = ConfigFile::read(variables, &mut mistakes);
+    let behaviour = Behaviour::read(&args.behaviour, variables, &file, &mut mistakes);
+    let api = ApiSettings::read(args.aws, &args.network, variables, &file, &mut mistakes);
+    if args.restart {
+        check_restart(document_name.as_deref(), &behaviour, &mut mistakes);
+    }
     match target {
         Some(target) if mistakes.is_empty() => {
             let port = serde_json::to_value(&parameters).unwrap_or_default();
@@ -72,11 +82,36 @@ pub(super) fn resolve(args: SshArgs, variables: Variables<'_>) -> Result<SshSett
                     reason,
                 },
                 api,
+                behaviour,
+                restart: args.restart,
             })
         }
         _ => Err(mistakes),
     }
 }
+
+/// A document of the account's own may be for a port; those of AWS are known.
+fn check_restart(document: Option<&str>, behaviour: &Behaviour, mistakes: &mut Mistakes) {
+    let place = "--restart";
+    let is_forward = match document {
+        None => false,
+        Some(name) => !NO_FORWARDS.contains(&name),
+    };
+    let what = "is for sessions that forward a port; name one's document with --document-name, such as \
+                AWS-StartPortForwardingSession";
+    mistakes.check(place, is_forward, what);
+    let tries = !behaviour.timeouts.resume.is_zero();
+    let what = "tries for as long as --resume-for says, which is 0; give it a number of seconds";
+    mistakes.check(place, tries, what);
+}
+
+/// AWS's documents for shells, commands, and `ssh`, whose connection is that of the session.
+const NO_FORWARDS: [&str; 4] = [
+    "SSM-SessionManagerRunShell",
+    "AWS-StartInteractiveCommand",
+    "AWS-StartNonInteractiveCommand",
+    "AWS-StartSSHSession",
+];
 
 /// StartSession's own pattern, in words.
 fn document(name: String) -> Result<String, &'static str> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::mistakes::Mistakes;
+use super::placed::Placed;
 
 /// Looks up environment variables. One that is empty is not set.
 #[derive(Clone, Copy)]
@@ -25,6 +26,14 @@ impl<'a> Variables<'a> {
         let value = (self.0)(name)?;
         let text = mistakes.keep(name, value.into_string().map_err(|_| "is not UTF-8 text"))?;
         (!text.is_empty()).then_some(text)
+    }
+
+    /// [`Self::text`], with the variable's name.
+    pub(super) fn placed(&self, name: &str, mistakes: &mut Mistakes) -> Option<Placed> {
+        Some(Placed {
+            value: self.text(name, mistakes)?,
+            place: name.to_owned(),
+        })
     }
 
     /// The text of a variable as it is, also where it is empty; what is no text is not set.

@@ -64,18 +64,3 @@ async fn a_plain_stream_to_another_machine_needs_leave() {
     assert_eq!(allowed.status, Some(1));
     assert!(allowed.stderr.contains("example.invalid"), "{allowed:?}");
 }
-
-#[tokio::test]
-async fn a_log_file_that_cannot_be_opened_is_named() {
-    let response = r#"{"SessionId":"s","StreamUrl":"wss://127.0.0.1:1/","TokenValue":"t"}"#;
-    let finished = run(command(&[
-        "connect",
-        response,
-        "--log-file",
-        "/nonexistent/log",
-    ]))
-    .await;
-    assert_eq!(finished.status, Some(1));
-    assert!(finished.stderr.contains("/nonexistent/log"), "{finished:?}");
-    assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
-}

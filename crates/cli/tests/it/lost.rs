@@ -6,7 +6,9 @@ use rustix::process::Signal;
 use ssm_session_emulator::ChannelClose;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_websockets::ServerBuilder;
 
 use crate::account::VARIABLES;
 use crate::account::guarded_node;
@@ -18,6 +20,7 @@ use crate::destination::exchange;
 use crate::node::Node;
 use crate::plugin::OnTerminal;
 use crate::plugin::Piped;
+use crate::plugin::command;
 use crate::service::Service;
 
 async fn lose(node: &Node) {
@@ -51,8 +54,7 @@ async fn a_shell_of_ours_on_a_terminal_says_since_when_it_is_lost() {
     shell.enter("PS1=; echo rea''dy").await;
     shell.screen.until("ready\r\n").await;
     lose(&node).await;
-    let lost = "\r\nsession-manager-plugin: the connection is lost since ";
-    shell.screen.until(lost).await;
+    shell.screen.until("the connection is lost since ").await;
     shell.signal(Signal::HUP);
     assert_eq!(shell.status().await.code(), Some(129));
     assert!(shell.has_its_settings_back());
@@ -216,4 +218,44 @@ async fn an_answer_to_input_that_has_ended_is_waited_for_while_the_connection_is
     answer.notify_one();
     assert_eq!(plugin.stdout.until_end().await, "the answer");
     assert_eq!(plugin.status().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn how_long_silence_is_borne_is_the_users_choice() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let response = format!(r#"{{"SessionId":"s-1","StreamUrl":"{url}","TokenValue":"t"}}"#);
+    let words = [&["connect", &response], &["--keepalive", "1"][..]].concat();
+    let mut plugin = command(&words);
+    plugin.env("SSM_SESSION_SILENCE", "2");
+    let mut plugin = Piped::start(plugin);
+    let (stream, _) = listener.accept().await.unwrap();
+    let server = ServerBuilder::new();
+    // It reads nothing, so that it answers no ping.
+    let (_, _socket) = server.accept(stream).await.unwrap();
+    let said = plugin.stderr.until_end().await;
+    assert!(said.contains(" 2 s"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(plugin.status().await.code(), Some(1));
+}
+
+#[tokio::test]
+async fn how_long_a_session_is_to_be_resumed_is_the_users_choice() {
+    for limit in ["0", "1"] {
+        let node = guarded_node(&[UNABLE]).await;
+        let endpoint = node.emulator.endpoint();
+        let words = ssh_words(&endpoint, &["--resume-for", limit]);
+        let mut plugin = Piped::start(with_credentials(&words));
+        plugin.write(b"PS1=; echo rea''dy\n").await;
+        plugin.stdout.until("ready\r\n").await;
+        lose(&node).await;
+        let said = plugin.stderr.until_end().await;
+        assert!(
+            said.contains("closed the connection with code 1000"),
+            "{said}"
+        );
+        let was_tried = said.contains("; it could not be resumed");
+        assert_eq!(was_tried, limit != "0", "{said}");
+        assert_eq!(plugin.status().await.code(), Some(1));
+    }
 }

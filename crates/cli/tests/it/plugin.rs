@@ -34,7 +34,17 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_session-manager-plugin");
 
 /// The program's name and its words, from an environment that leads to no account.
 pub(crate) fn command<W: AsRef<str>>(words: &[W]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    with_words(Command::new(PROGRAM), words)
+}
+
+/// A shell that runs the program as its script says, in which `"$0" "$@"` stands for the program and its words.
+pub(crate) fn shell_command<W: AsRef<str>>(script: &str, words: &[W]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, PROGRAM]);
+    with_words(shell, words)
+}
+
+fn with_words<W: AsRef<str>>(mut command: Command, words: &[W]) -> Command {
     command
         .args(words.iter().map(AsRef::as_ref))
         .kill_on_drop(true);
@@ -165,12 +175,24 @@ impl OnTerminal {
 
     /// Starts it as the AWS CLI does: with SIGINT, SIGQUIT and SIGTSTP ignored.
     pub(crate) fn start_with_signals_ignored<W: AsRef<str>>(words: &[W]) -> Self {
-        let shell = outside_of_aws(pty_process::Command::new("sh")).args([
-            "-c",
-            "trap '' INT QUIT TSTP; exec \"$0\" \"$@\"",
-            PROGRAM,
-        ]);
-        Self::run(shell, words)
+        let script = "trap '' INT QUIT TSTP; exec \"$0\" \"$@\"";
+        Self::start_by_shell(script, words)
+    }
+
+    /// Starts a shell that runs the program as its script says, see [`shell_command`].
+    pub(crate) fn start_by_shell<W: AsRef<str>>(script: &str, words: &[W]) -> Self {
+        Self::start_by_shell_in(script, words, &[])
+    }
+
+    /// The same with further environment variables.
+    pub(crate) fn start_by_shell_in<W: AsRef<str>>(
+        script: &str,
+        words: &[W],
+        more: &[(&str, &str)],
+    ) -> Self {
+        let shell = outside_of_aws(pty_process::Command::new("sh"));
+        let shell = shell.envs(more.iter().copied());
+        Self::run(shell.args(["-c", script, PROGRAM]), words)
     }
 
     fn run<W: AsRef<str>>(command: pty_process::Command, words: &[W]) -> Self {

@@ -8,7 +8,9 @@ fn read(set: &[(&str, &str)]) -> Result<Network, String> {
     };
     let mut mistakes = Mistakes::default();
     let args = NetworkArgs::default();
-    let network = Network::read(&args, None, Variables::new(&look_up), &mut mistakes);
+    let variables = Variables::new(&look_up);
+    let file = ConfigFile::read(variables, &mut mistakes);
+    let network = Network::read(&args, None, variables, &file, &mut mistakes);
     if mistakes.is_empty() {
         Ok(network)
     } else {
@@ -53,7 +55,9 @@ fn an_option_outranks_the_variable_and_that_the_file() {
             ..NetworkArgs::default()
         };
         let mut mistakes = Mistakes::default();
-        let policy = policy(&args, Variables::new(&look_up), &mut mistakes);
+        let variables = Variables::new(&look_up);
+        let file = ConfigFile::read(variables, &mut mistakes);
+        let policy = policy(&args, variables, &file, &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let url = ssm_session::StreamUrl::parse("wss://x.example", &policy).unwrap();
         url.host().to_owned()

@@ -126,6 +126,55 @@ fn a_forward_is_known_by_its_document_and_local_port() {
 }
 
 #[test]
+fn only_forwards_are_restarted_and_only_where_there_is_time_for_it() {
+    for name in [
+        "AWS-StartPortForwardingSession",
+        "AWS-StartPortForwardingSessionToRemoteHost",
+        "Own-Document",
+    ] {
+        let words = ["--restart", "--document-name", name];
+        assert!(with_target(&words).unwrap().restart, "{name}");
+    }
+    for words in [
+        &["--restart"][..],
+        &["--restart", "--document-name", "AWS-StartSSHSession"],
+        &[
+            "--restart",
+            "--document-name",
+            "AWS-StartInteractiveCommand",
+        ],
+    ] {
+        let error = with_target(words).unwrap_err();
+        let line = "  --restart: is for sessions that forward a port; name one's document";
+        assert!(error.contains(line), "{error}");
+    }
+    let words = [
+        "--restart",
+        "--document-name",
+        "Own-Document",
+        "--resume-for",
+        "0",
+    ];
+    let error = with_target(&words).unwrap_err();
+    assert!(
+        error.contains("  --restart: tries for as long as --resume-for says"),
+        "{error}"
+    );
+}
+
+#[test]
+fn how_the_session_behaves_is_taken_along() {
+    let settings = with_target(&["--escape-char", "none", "--keepalive", "5"]).unwrap();
+    assert_eq!(settings.behaviour.escape.byte(), None);
+    assert_eq!(settings.behaviour.timeouts.keepalive.as_secs(), 5);
+    let error = with_target(&["--keepalive", "x", "--escape-char", "~~"]).unwrap_err();
+    assert!(
+        error.contains("  --keepalive: ") && error.contains("  --escape-char: "),
+        "{error}"
+    );
+}
+
+#[test]
 fn no_debug_output_holds_the_parameters() {
     let words = [
         "session-manager-plugin",
