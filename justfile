@@ -40,10 +40,19 @@ shell:
 bench:
     cargo bench -p session-manager-plugin
 
-# Mixed load through one forward, for growth of memory, descriptors and connections: `just soak 10`
-soak minutes="10":
+# Simulated sessions on a fake clock, over paths that lose, repeat, reorder and break: `just sim 100000`
+sim sessions="100000":
+    SIM_SESSIONS={{ sessions }} cargo test --config profile.dev.package.ssm-session-proto.opt-level=2 \
+      -p ssm-session-proto --test it -- --ignored --nocapture many_sessions
+
+# Mixed load through one forward, for growth and for what is lost: `just soak 10`, `just soak 60 --cut-every 60`
+soak *arguments:
     cargo build --workspace --bins
-    PYTHONPATH=e2e target/e2e-venv/bin/python e2e/soak.py {{ minutes }}
+    PYTHONPATH=e2e target/e2e-venv/bin/python e2e/soak.py {{ arguments }}
+
+# How long a user sits before a silent program, fault by fault, with the limits that users have
+faults:
+    E2E_DEFAULT_LIMITS=1 PYTEST_ADDOPTS="-k test_told" .ci/run e2e
 
 # Licences, sources and duplicate versions of the dependencies
 deny:

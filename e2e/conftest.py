@@ -4,13 +4,22 @@ import subprocess
 
 import pytest
 
+import measured
 from access import Access, Sources
 from destinations import Destination, Pages, load
 from emulator import EMULATOR, PLUGIN, Emulator
 from forward import Forward
 from relay import Relay
+from seat import Seat
 from servers import Postgres, Redis, Sshd
 from terminal import Terminal
+
+
+def pytest_terminal_summary(terminalreporter):
+    if measured.ROWS:
+        terminalreporter.section("until the user was told")
+        for line in measured.table():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,6 +93,20 @@ def open_terminal(tmp_path):
 @pytest.fixture
 def terminal(open_terminal, emulator):
     return open_terminal(emulator)
+
+
+@pytest.fixture
+def sit(tmp_path, emulator):
+    """Seats users in front of terminals; further variables are for what they start."""
+    seats = []
+
+    def sit(emulator=emulator, **environment):
+        seats.append(Seat(tmp_path / f"seat-{len(seats)}", emulator.environment() | environment))
+        return seats[-1]
+
+    yield sit
+    for seat in seats:
+        seat.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -52,10 +53,11 @@ ANY = Credentials("emulator", "emulator")
 class Emulator:
     """A running `ssm-emulator serve`. Ended by `stop`, by its own process id.
 
-    With `credentials` it refuses all other callers, and the clients made here use the first of them.
+    With `credentials` it refuses all other callers, and the clients made here use the first of them. It listens at
+    `host`; where that is not loopback, for a network that nobody else is in.
     """
 
-    def __init__(self, directory, *arguments, credentials=()):
+    def __init__(self, directory, *arguments, credentials=(), host="127.0.0.1"):
         self.directory = directory
         self.log = directory / "emulator.log"
         self.credentials = credentials[0] if credentials else ANY
@@ -63,9 +65,10 @@ class Emulator:
             known = directory / "credentials"
             known.write_text(json.dumps([each.known() for each in credentials]))
             arguments += ("--credentials-file", known, "--require-signed-channels")
+        arguments += () if host == "127.0.0.1" else ("--listen-anywhere",)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [EMULATOR, "--verbose", "serve", "--listen", "127.0.0.1:0", "--target", TARGET, *arguments],
+                [EMULATOR, "--verbose", "serve", "--listen", f"{host}:0", "--target", TARGET, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -73,7 +76,7 @@ class Emulator:
             )
         self.output = Output(self.process.stdout.fileno())
         try:
-            ready = self.output.until(rb"^ssm-emulator ready at (http://127\.0\.0\.1:\d+)$")
+            ready = self.output.until(rb"^ssm-emulator ready at (http://[\d.]+:\d+)$")
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}\n{self.log.read_text()}") from None
@@ -81,8 +84,16 @@ class Emulator:
 
     def stop(self):
         self.process.terminate()
+        self.go_on()
         exit_status(self.process)
         self.process.stdout.close()
+
+    def freeze(self):
+        """Stops the process as it is: the kernel still takes connections and data for it."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def _environment(self):
         """What this process was started with, less everything that could lead to a real account."""
@@ -145,16 +156,27 @@ class Emulator:
     def close_channel(self, session_id, how):
         """Has the service close the client's socket, as soon as there is one: `Bye` as it does hourly, `Cut` without a
         word."""
-        body = json.dumps({"SessionId": session_id, "How": how}).encode()
-        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Emulator.CloseChannel"}
-        request = urllib.request.Request(self.endpoint, body, headers)
+        order = {"SessionId": session_id, "How": how}
+        until(lambda: self._do("CloseChannel", **order)["Closed"] == 1, "a client's socket to close")
+
+    def freeze_agent(self, session_id):
+        """Has the agent of a session take and say nothing more, while the service answers as before."""
+        assert self._do("FreezeAgent", SessionId=session_id)["Agents"] == 1
+
+    def thaw_agent(self, session_id):
+        assert self._do("ThawAgent", SessionId=session_id)["Agents"] == 1
+
+    def set_faults(self, stall=(), cut=()):
+        """What happens to clients while they connect, as the options `--stall` and `--cut` have it."""
+        self._do("SetFaults", Stall=stall, Cut=cut)
+
+    def _do(self, operation, **body):
+        """The emulator's own operations, which are none of AWS's."""
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"Emulator.{operation}"}
+        request = urllib.request.Request(self.endpoint, json.dumps(body).encode(), headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-        def is_closed():
-            with opener.open(request, timeout=LIMIT) as answer:
-                return json.load(answer)["Closed"] == 1
-
-        until(is_closed, "a client's socket to close")
+        with opener.open(request, timeout=LIMIT) as answer:
+            return json.load(answer)
 
     def start_session_command(self, *arguments, target=TARGET):
         """`aws ssm start-session` as typed by a user."""

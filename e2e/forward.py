@@ -3,9 +3,11 @@
 import json
 import os
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 
 from emulator import TARGET
 from processes import Watched, plugin_below
@@ -20,14 +22,21 @@ OLD_AGENT = ("--agent-version", "2.3.700.0")
 
 
 def start(emulator, document, parameters, by="sdk", **arguments):
-    """Starts a port session: by the AWS CLI, or by the SDK and then the plugin as other callers start it."""
+    """Starts a port session: by the AWS CLI, or by the SDK and then the plugin as other callers start it, which may be
+    a shell script or a Python program."""
     parameters = {name: [str(value)] for name, value in parameters.items()}
     if by == "cli":
         chosen = ("--document-name", document, "--parameters", json.dumps(parameters))
         return emulator.popen(emulator.start_session_command(*chosen), **arguments)
     request = {"DocumentName": document, "Parameters": parameters}
     response = emulator.ssm().start_session(Target=TARGET, **request)
-    return emulator.popen(emulator.plugin_command(response, **request), **arguments)
+    command = list(map(str, emulator.plugin_command(response, **request)))
+    match by:
+        case "shell script":
+            command = ["sh", "-c", f"{shlex.join(command)}; exit 3"]
+        case "Python program":
+            command = [sys.executable, "-c", f"import subprocess; subprocess.run({command!r})"]
+    return emulator.popen(command, **arguments)
 
 
 class Forward:

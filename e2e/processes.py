@@ -41,6 +41,18 @@ def is_plugin(process_id):
     return started in (str(PLUGIN), PLUGIN.name)
 
 
+def plugins(word):
+    """The plugins with a word in their command line, such as an address, whoever started them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and word.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # gone
+            continue
+    return [each for each in found if is_plugin(each)]
+
+
 def plugin_below(process_id):
     """The plugin that `process_id` or something it started runs."""
     [plugin] = [each for each in [process_id, *descendants(process_id)] if is_plugin(each)]

@@ -1,4 +1,4 @@
-"""A TCP relay in front of the emulator that remembers what it carried and can cut the line."""
+"""A TCP relay in front of the emulator that remembers what it carried, and can cut the line or let it go silent."""
 
 import socket
 import threading
@@ -16,6 +16,8 @@ class Relay:
         self.sockets = []
         self.answers = b""
         self.asked = {}
+        self.moving = threading.Event()
+        self.moving.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def on_the_way(self, response):
@@ -35,6 +37,14 @@ class Relay:
             whole = [data.partition(b"\r\n\r\n") for data in self.asked.values()]
         return [head.decode("latin-1") for head, end, _ in whole if end]
 
+    def silence(self):
+        """Moves no byte from now on, on old connections and new ones, and closes none."""
+        self.moving.clear()
+
+    def speak(self):
+        """Goes on where it fell silent: nothing was lost."""
+        self.moving.set()
+
     def cut(self):
         """Closes every connection, as a network does that goes away with a reset."""
         with self.lock:
@@ -48,6 +58,7 @@ class Relay:
     def close(self):
         self.listener.close()
         self.cut()
+        self.moving.set()
 
     def _accept(self):
         while True:
@@ -55,12 +66,25 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:  # closed
                 return
-            server = socket.create_connection(self.upstream)
             with self.lock:
-                self.sockets += [client, server]
+                self.sockets.append(client)
                 self.asked[client] = b""
-            threading.Thread(target=self._carry, args=(client, server, self._is_asked), daemon=True).start()
-            threading.Thread(target=self._carry, args=(server, client, self._is_answered), daemon=True).start()
+            threading.Thread(target=self._join, args=(client,), daemon=True).start()
+
+    def _join(self, client):
+        try:
+            self._greet(client)
+            server = socket.create_connection(self.upstream)
+        except OSError:  # gone
+            return client.close()
+        with self.lock:
+            self.sockets.append(server)
+        threading.Thread(target=self._carry, args=(client, server, self._is_asked), daemon=True).start()
+        self._carry(server, client, self._is_answered)
+
+    def _greet(self, _client):
+        """What comes before anything is passed on."""
+        self.moving.wait()
 
     def _is_asked(self, client, data):
         with self.lock:
@@ -71,10 +95,10 @@ class Relay:
         with self.lock:
             self.answers += data
 
-    @staticmethod
-    def _carry(source, sink, remember):
+    def _carry(self, source, sink, remember):
         try:
             while data := source.recv(65536):
+                self.moving.wait()
                 remember(source, data)
                 sink.sendall(data)
         except OSError:  # cut
@@ -83,3 +107,14 @@ class Relay:
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+
+class HttpProxy(Relay):
+    """A proxy that is asked for connections by CONNECT, and makes all of them to the emulator."""
+
+    def _greet(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head and (data := client.recv(65536)):
+            head += data
+        self.moving.wait()
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

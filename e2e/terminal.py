@@ -72,9 +72,9 @@ class Terminal:
         self.tmux("send-keys", "-l", line)
         self.keys("Enter")
 
-    def until(self, holds, what):
+    def until(self, holds, what, limit=LIMIT):
         """Waits until `holds(lines of the screen)` is true; returns what it returned."""
-        deadline = Deadline(what, self.everything)
+        deadline = Deadline(what, self.everything, limit)
         while True:
             result = holds(self.screen())
             if result:

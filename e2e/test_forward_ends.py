@@ -162,22 +162,6 @@ def test_a_closed_terminal_ends_the_forward(open_terminal, emulator, serve):
     assert active(emulator) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the plugin does not look whether its caller still runs")
-@pytest.mark.parametrize("sent", [signal.SIGKILL])
-def test_a_forward_does_not_outlive_the_aws_cli(emulator, serve, sent):
-    """Otherwise the port stays open, with a session behind it that nobody knows of."""
-    forward = Forward(emulator, by="cli", portNumber=serve(echo).port)
-    assert forward.plugin.process_id != forward.process.pid
-    forward.process.send_signal(sent)
-    exit_status(forward.process)
-    try:
-        forward.plugin.until_gone(limit=5)
-        assert is_free(forward.port)
-        assert active(emulator) == []
-    finally:
-        forward.stop()
-
-
 def test_the_same_port_can_be_taken_again_at_once(open_forward, serve):
     port = serve(echo).port
     with reserve_port() as held:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shlex
+import signal
 import threading
 
 import pytest
@@ -129,6 +130,26 @@ def test_output_goes_on_where_it_was_when_the_service_says_bye(terminal, emulato
     terminal.until_prompt(REMOTE_PROMPT)
     numbers = [int(line) for line in terminal.everything().split("\n") if re.fullmatch(r"\d+", line.strip())]
     assert numbers == list(range(1, 1901))
+
+
+def test_a_plugin_that_was_stopped_goes_on_where_it_was(emulator, sit, tmp_path):
+    """As in a laptop that was closed: the service is gone from the other end when it opens."""
+    seat, file = sit(), tmp_path / "typed"
+    seat.open_shell(emulator.start_session_command())
+    seat.terminal.type(f"stty -echo; echo 'lis'tening; cat >{file}; stty echo")
+    seat.terminal.until_line("listening")
+    [session] = emulator.sessions()
+    for how in ("Cut", "Silence"):
+        os.kill(seat.plugin.process_id, signal.SIGSTOP)
+        emulator.close_channel(session, how)
+        seat.terminal.type(f"typed behind {how}")
+        os.kill(seat.plugin.process_id, signal.SIGCONT)
+        until(lambda: f"typed behind {how}\n" in file.read_text(), "what was typed")
+    seat.terminal.keys("C-d")
+    seat.terminal.until_prompt(REMOTE_PROMPT)
+    assert file.read_text() == "".join(f"typed behind {how}\n" for how in ("Cut", "Silence"))
+    seat.terminal.type("exit")
+    seat.until_back(0)
 
 
 def test_a_session_that_may_not_be_resumed_ends_with_the_reason(start_emulator, open_terminal, tmp_path):
