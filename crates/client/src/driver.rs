@@ -12,7 +12,6 @@
 //! the only program of a forward that does not read; beside others it is cut off.
 
 mod answering;
-mod backoff;
 mod connections;
 mod drain;
 mod ending;
@@ -39,7 +38,6 @@ use tokio::time::Instant;
 use tokio::time::sleep_until;
 
 use self::answering::Answering;
-use self::backoff::Backoff;
 use self::connections::Call;
 use self::connections::Connections;
 use self::key_request::KeyRequest;

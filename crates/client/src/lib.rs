@@ -109,6 +109,7 @@
 mod authority;
 mod aws_host;
 mod backlog;
+mod backoff;
 mod close;
 mod connection;
 mod connector;
@@ -133,6 +134,7 @@ mod url;
 mod web_socket;
 
 pub use aws_host::AwsHost;
+pub use backoff::Backoff;
 pub use close::Close;
 pub use close::EndedBy;
 pub use connection::Connection;

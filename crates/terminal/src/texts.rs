@@ -71,13 +71,6 @@ pub enum News<'a> {
         /// How the user can end it all.
         way_out: WayOut,
     },
-    /// The session of a forward is over, and another is being started for the same local end.
-    Restarting {
-        /// What ended it.
-        reason: &'a str,
-    },
-    /// The local end is served by another session.
-    Restarted,
 }
 
 /// How a user at a terminal ends a session while the far end cannot be reached.
@@ -155,12 +148,6 @@ impl fmt::Display for News<'_> {
                 f,
                 "what you type is refused, no more is kept{way_out}"
             ),
-            Self::Restarting { reason } => write!(
-                f,
-                "the session is over, and another is being started ({})",
-                one_line(reason)
-            ),
-            Self::Restarted => f.write_str("another session has taken over"),
         }
     }
 }
@@ -180,8 +167,7 @@ fn time_of_day(at: SystemTime) -> String {
 /// | command | [`Disconnected`](News::Disconnected), [`Unresponsive`](News::Unresponsive) | the same |
 /// | one connection over standard input and output | none | |
 ///
-/// Texts go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error. The
-/// program itself tells of [`Restarting`](News::Restarting) and [`Restarted`](News::Restarted).
+/// Texts go to standard output if the session's [`Streams`](crate::Streams) are merged, else to standard error.
 pub trait Texts: fmt::Debug + Send {
     /// The text to be printed exactly as it is, line ends included; `None` if there is nothing to say.
     fn text(&self, news: &News<'_>) -> Option<String> {

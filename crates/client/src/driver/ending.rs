@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
-use super::Backoff;
 use super::Driver;
 use super::End;
 use super::Ending;
@@ -118,7 +117,7 @@ impl Driver {
             return;
         };
         outage.deadline += counted;
-        outage.backoff = Backoff::default();
+        outage.on_woken();
         let effort = Resumption::begin(session, outage.backoff, outage.deadline, None);
         self.link = Link::Resuming(effort);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Backoff;
+use crate::backoff::Backoff;
 use crate::close::Close;
 
 /// How long a connection over which nothing passes must stand until it counts as one that works. Less
@@ -38,7 +38,7 @@ impl Outage {
         Self {
             loss,
             deadline,
-            backoff: Backoff::default(),
+            backoff: backoff(),
             trial: None,
         }
     }
@@ -46,6 +46,11 @@ impl Outage {
     pub(super) fn on_connected(&mut self, progress: u64, now: Instant) {
         let since = now;
         self.trial = Some(Trial { since, progress });
+    }
+
+    /// The network may be another one: attempts begin anew.
+    pub(super) fn on_woken(&mut self) {
+        self.backoff = backoff();
     }
 
     pub(super) fn on_lost(&mut self) {
@@ -63,6 +68,11 @@ impl Outage {
     pub(super) fn due(&self) -> Option<Instant> {
         self.trial.as_ref().map(|trial| trial.since + STEADY)
     }
+}
+
+/// At once or nearly so at first, for most connections are closed by a service that is there.
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(10))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 
-use super::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::control_plane::ApiError;
 use crate::control_plane::ApiErrorKind;
 use crate::control_plane::ControlPlane;
@@ -73,7 +73,7 @@ impl Resumption {
             let mut last = problem.unwrap_or_else(|| "nobody answered".to_owned());
             let trying = async {
                 loop {
-                    sleep(backoff.next(random())).await;
+                    sleep(backoff.next_wait()).await;
                     match session.attempt().await {
                         Ok(outcome) => return outcome,
                         Err(Failure::Gone(error)) => return Outcome::Gone(error),
@@ -136,9 +136,4 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         Self::Transient(with_sources(&error))
     }
-}
-
-/// Any number; without randomness from the system the longest wait.
-fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use ssm_session::Backoff;
 use ssm_session::Session;
 use ssm_session_terminal::Console;
 use ssm_session_terminal::News;
@@ -159,7 +160,7 @@ impl Outage {
         Self {
             since,
             deadline: since + limit,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(FIRST, LONGEST),
             told: None,
         }
     }
@@ -184,7 +185,7 @@ impl Outage {
                     "no session could take over for {seconds} s: {reason}"
                 )));
             }
-            let wait = self.backoff.next(random()).min(left);
+            let wait = self.backoff.next_wait().min(left);
             let waited = console.wait_for(&what, sleep(wait)).await;
             waited.map_err(NoSession::Signalled)?;
             match starter.session(console).await {
@@ -230,33 +231,6 @@ impl Texts for RestartTexts {
     }
 }
 
-/// Waits of a random length, up to a bound that doubles: when a service or a node comes back, not all its clients must
-/// ask in the same instant.
-#[derive(Clone, Copy, Debug)]
-struct Backoff {
-    bound: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { bound: FIRST }
-    }
-}
-
-impl Backoff {
-    /// The next wait, where `random` is evenly spread over all its values.
-    fn next(&mut self, random: u32) -> Duration {
-        let wait = self.bound.mul_f64(f64::from(random) / f64::from(u32::MAX));
-        self.bound = (self.bound * 2).min(LONGEST);
-        wait
-    }
-}
-
-/// Any number; without randomness from the system the longest wait.
-fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX)
-}
-
 /// A session that ends sooner belongs to the outage before it, with the same time limit: one that is ended whenever it
 /// is started must not be started for ever.
 const STEADY: Duration = Duration::from_secs(30);
@@ -266,20 +240,3 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15);
 /// The close code by which the service says that another client has the session (`docs/PROTOCOL.md` 11).
 const TAKEN_OVER: u16 = 1008;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_anything_up_to_a_bound_that_doubles_and_then_stays() {
-        let mut backoff = Backoff::default();
-        assert_eq!(backoff.next(0), Duration::ZERO);
-        assert_eq!(backoff.next(u32::MAX), FIRST * 2);
-        assert_eq!(backoff.next(u32::MAX), FIRST * 4);
-        for _ in 0..20 {
-            assert!(backoff.next(u32::MAX) <= LONGEST);
-        }
-        assert_eq!(backoff.next(u32::MAX), LONGEST);
-    }
-}
